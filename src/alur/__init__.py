@@ -1,0 +1,1 @@
+"""Alur: files in, bronze rows out, exactly once."""

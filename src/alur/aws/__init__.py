@@ -1,0 +1,1 @@
+"""The only door to AWS: clients, and the gateways that translate its errors."""

@@ -1,0 +1,302 @@
+"""Events in, claims and runs out.
+
+For each table: the candidates' manifest, the batch, the claims, `ready`, and a run if the table has a place for one.
+What goes wrong for one table fails the messages that named it, which come back; the others' claims stand.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from alur.aws.settings import Settings
+from alur.aws.storage import Storage
+from alur.clock import Clock
+from alur.contracts.contract import Contract
+from alur.contracts.routing import Router
+from alur.dispatch.events import Ignored, Intake, Malformed, ObjectCreated
+from alur.dispatch.submission import Submission, Submitter
+from alur.errors import AlurError, LedgerUnavailable, SubmitError
+from alur.ledger.batches import Batch, BatchState, BatchStore, new_batch_id
+from alur.ledger.files import FileLedger
+from alur.ledger.manifest import Candidate, Manifest
+from alur.ledger.model import FileVersion, LedgerItem
+from alur.ledger.table import Change
+from alur.ledger.transitions import Claimant, Decision, claim, decide_by_event, decide_by_object, forget, remember
+
+logger = logging.getLogger(__name__)
+
+_HEADS_AT_ONCE = 16
+_ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of an invocation's events.
+
+    Attributes:
+        failed_message_ids: SQS messages that must come back: malformed, or their table could not be served.
+        errors: what failed, for an invocation that has no messages to send back.
+        received: object-created records.
+        unrouted: of those, keys that no contract claims.
+        ignored: records of other kinds.
+        malformed: records that are none.
+        decisions: how many files were claimed, duplicates, remembered, …, by table.
+        submissions: the runs that were started.
+    """
+
+    failed_message_ids: tuple[str, ...]
+    errors: tuple[AlurError, ...]
+    received: int
+    unrouted: int
+    ignored: int
+    malformed: int
+    decisions: Mapping[str, Mapping[Decision, int]]
+    submissions: tuple[Submission, ...]
+
+
+@dataclass(slots=True)
+class _Work:
+    """One table's share of an invocation."""
+
+    contract: Contract
+    newest: dict[str, Candidate] = field(default_factory=dict)
+    contested: set[str] = field(default_factory=set)
+    message_ids: set[str] = field(default_factory=set)
+
+    def add(self, candidate: Candidate, message_id: str | None) -> None:
+        path = candidate.version.path
+        known = self.newest.get(path)
+        if known is not None and known.version.etag != candidate.version.etag:
+            self.contested.add(path)
+        if known is None or known.event_at <= candidate.event_at:
+            self.newest[path] = candidate
+        if message_id is not None:
+            self.message_ids.add(message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one file becomes, and the change that makes it so; None: nothing is to be done."""
+
+    decision: Decision
+    version: FileVersion | None
+    change: Change | None
+
+
+class Dispatcher:
+    """Serves the events of one invocation.
+
+    Args:
+        router: which contracts claim a key.
+        files: the files' ledger.
+        batches: the batches' store.
+        storage: S3.
+        submitter: starts runs.
+        settings: the deployment.
+        clock: the present.
+        make_batch_id: from the present, an id that is never used twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        router: Router,
+        files: FileLedger,
+        batches: BatchStore,
+        storage: Storage,
+        submitter: Submitter,
+        settings: Settings,
+        clock: Clock,
+        make_batch_id: Callable[[datetime], str] = new_batch_id,
+    ) -> None:
+        self._router = router
+        self._files = files
+        self._batches = batches
+        self._storage = storage
+        self._submitter = submitter
+        self._settings = settings
+        self._clock = clock
+        self._make_batch_id = make_batch_id
+
+    def dispatch(self, intake: Intake) -> Report:
+        """Claim what is new and start what can be started.
+
+        Args:
+            intake: the parsed event.
+
+        Returns:
+            What became of it; nothing is raised for what one message or one table did wrong.
+        """
+        counts: Counter[str] = Counter()
+        failed_message_ids: set[str] = set()
+        errors: list[AlurError] = []
+        works = self._sort(intake, counts, failed_message_ids, errors)
+        decisions: dict[str, Counter[Decision]] = {}
+        submissions: list[Submission] = []
+        for ingestion_key, work in works.items():
+            decisions[ingestion_key] = Counter()
+            try:
+                submission = self._serve(work, decisions[ingestion_key])
+            except SubmitError as error:
+                # The claims and the ready batch are durable: what is ready gets submitted by the reconciler.
+                logger.warning("%s", error, extra={"ingestion_key": ingestion_key})
+            except AlurError as error:
+                logger.error("the table's files come back: %s", error, extra={"ingestion_key": ingestion_key})
+                failed_message_ids |= work.message_ids
+                errors.append(error)
+            else:
+                submissions.extend([submission] if submission else [])
+        return Report(
+            failed_message_ids=tuple(sorted(failed_message_ids)),
+            errors=tuple(errors),
+            received=counts["received"],
+            unrouted=counts["unrouted"],
+            ignored=counts["ignored"],
+            malformed=counts["malformed"],
+            decisions=decisions,
+            submissions=tuple(submissions),
+        )
+
+    def _sort(
+        self, intake: Intake, counts: Counter[str], failed_message_ids: set[str], errors: list[AlurError]
+    ) -> dict[str, _Work]:
+        works: dict[str, _Work] = {}
+        for delivery in intake.deliveries:
+            for record in delivery.records:
+                if isinstance(record, Malformed):
+                    counts["malformed"] += 1
+                    logger.error("malformed record: %s", record.error, extra={"message_id": delivery.message_id})
+                    errors.append(record.error)
+                    if delivery.message_id is not None:
+                        failed_message_ids.add(delivery.message_id)
+                elif isinstance(record, Ignored):
+                    counts["ignored"] += 1
+                    logger.info("ignored: %s", record.reason, extra={"message_id": delivery.message_id})
+                else:
+                    counts["received"] += 1
+                    if not self._route(record, delivery.message_id, works):
+                        counts["unrouted"] += 1
+        return works
+
+    def _route(self, record: ObjectCreated, message_id: str | None, works: dict[str, _Work]) -> bool:
+        contracts = self._router.route(record.bucket, record.key)
+        if not contracts:
+            logger.warning("no contract claims s3://%s/%s", record.bucket, record.key)
+        version = FileVersion(record.bucket, record.key, record.etag, record.size_bytes, record.version_id)
+        for contract in contracts:
+            work = works.setdefault(contract.ingestion_key, _Work(contract))
+            work.add(Candidate(version, record.event_at), message_id)
+        return bool(contracts)
+
+    def _serve(self, work: _Work, decided: Counter[Decision]) -> Submission | None:
+        contract, now = work.contract, self._clock()
+        candidates = tuple(work.newest[path] for path in sorted(work.newest))
+        batch_id = self._make_batch_id(now)
+        manifest = Manifest(contract.ingestion_key, batch_id, now, contract.fingerprint, candidates)
+        batch = Batch(
+            ingestion_key=contract.ingestion_key,
+            batch_id=batch_id,
+            state=BatchState.CLAIMING,
+            manifest_uri=self._settings.manifest_uri(contract.ingestion_key, batch_id),
+            files=len(candidates),
+            size_bytes=sum(candidate.version.size_bytes for candidate in candidates),
+            created_at=now,
+            lease_until=now + timedelta(seconds=self._settings.lease_seconds),
+        )
+        self._storage.put_document(batch.manifest_uri, manifest.to_document())
+        self._batches.create(batch)
+        claimant = Claimant(
+            contract.ingestion_key, batch_id, contract.on_overwrite, contract.fingerprint, contract.source_system
+        )
+        claimed = self._claim(candidates, work.contested, claimant, decided)
+        logger.info(
+            "claimed %d of %d files",
+            len(claimed),
+            len(candidates),
+            extra={"ingestion_key": contract.ingestion_key, "batch_id": batch_id},
+        )
+        if not claimed:
+            self._batches.close(batch, self._clock())
+            return None
+        ready = replace(
+            batch,
+            state=BatchState.READY,
+            files=len(claimed),
+            size_bytes=sum(version.size_bytes for version in claimed),
+        )
+        if not self._batches.make_ready(batch, files=ready.files, size_bytes=ready.size_bytes):
+            # Our lease had passed, and the batch may have run without our late claims.
+            self._batches.reopen(batch)
+        return self._submitter.submit_ready(contract.ingestion_key, ready)
+
+    def _claim(
+        self, candidates: Sequence[Candidate], contested: set[str], claimant: Claimant, decided: Counter[Decision]
+    ) -> list[FileVersion]:
+        """Claim what nobody has; on a conflict the object says which version is current."""
+        claimed: list[FileVersion] = []
+        by_path = {candidate.version.path: candidate for candidate in candidates}
+        # Optimistic: most files are new, so the first round neither reads the ledger nor asks S3.
+        undecided: dict[str, LedgerItem | None] = dict.fromkeys(by_path)
+        for _ in range(_ROUNDS):
+            planned = self._plan(by_path, undecided, contested, claimant)
+            settled = [path for path, plan in planned.items() if plan.change is None]
+            for path in settled:
+                decided[planned[path].decision] += 1
+                del undecided[path]
+            for outcome in self._files.apply([plan.change for plan in planned.values() if plan.change is not None]):
+                plan = planned[outcome.path]
+                if not outcome.applied:
+                    undecided[outcome.path] = outcome.item
+                    continue
+                del undecided[outcome.path]
+                decided[plan.decision] += 1
+                if plan.decision is Decision.CLAIM and plan.version is not None:
+                    claimed.append(plan.version)
+            if not undecided:
+                return claimed
+        raise LedgerUnavailable(
+            "claim", "Contended", f"{len(undecided)} items changed under each of {_ROUNDS} attempts"
+        )
+
+    def _plan(
+        self,
+        by_path: Mapping[str, Candidate],
+        undecided: Mapping[str, LedgerItem | None],
+        contested: set[str],
+        claimant: Claimant,
+    ) -> dict[str, _Plan]:
+        by_event = {path: decide_by_event(item, by_path[path].version, claimant) for path, item in undecided.items()}
+        looked = self._look(
+            by_path[path].version
+            for path, decision in by_event.items()
+            if decision is Decision.LOOK or path in contested
+        )
+        now = self._clock()
+        plans: dict[str, _Plan] = {}
+        for path, item in undecided.items():
+            candidate = by_path[path]
+            current = looked.get(path, candidate.version)
+            decision = decide_by_object(item, current, claimant) if path in looked else by_event[path]
+            change: Change | None = None
+            if decision is Decision.CLAIM and current is not None:
+                change = claim(item, current, claimant, event_at=candidate.event_at, now=now)
+            elif decision is Decision.REMEMBER and item is not None and current is not None:
+                logger.info("a newer version waits while %s is processing", path)
+                change = remember(item, current, candidate.event_at)
+            elif decision is Decision.GONE and item is not None and item.waiting is not None:
+                change = forget(item)
+            plans[path] = _Plan(decision, current, change)
+        return plans
+
+    def _look(self, versions: Iterable[FileVersion]) -> dict[str, FileVersion | None]:
+        wanted = list(versions)
+        if not wanted:
+            return {}
+        with ThreadPoolExecutor(min(_HEADS_AT_ONCE, len(wanted))) as pool:
+            found = pool.map(lambda version: self._storage.head(version.bucket, version.key), wanted)
+            return {version.path: current for version, current in zip(wanted, found, strict=True)}

@@ -1,0 +1,75 @@
+"""What a run is told: rendered into the entry point's arguments by whoever submits it, read again by the job."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class JobArguments:
+    """A run's orders.
+
+    Attributes:
+        token: the request's client token: names this run from before it has an id.
+        ingestion_key: the table.
+        batch_ids: the batches that it carries, in order.
+        state_table, batches_table: the ledger.
+        database: the Glue database.
+        landing_bucket, lake_bucket: buckets.
+        region: where all of it is.
+    """
+
+    token: str
+    ingestion_key: str
+    batch_ids: tuple[str, ...]
+    state_table: str
+    batches_table: str
+    database: str
+    landing_bucket: str
+    lake_bucket: str
+    region: str
+
+    def render(self) -> list[str]:
+        """Render as the entry point's arguments."""
+        single = {
+            "--token": self.token,
+            "--ingestion-key": self.ingestion_key,
+            "--state-table": self.state_table,
+            "--batches-table": self.batches_table,
+            "--database": self.database,
+            "--landing-bucket": self.landing_bucket,
+            "--lake-bucket": self.lake_bucket,
+            "--region": self.region,
+        }
+        pairs = [part for name, value in single.items() for part in (name, value)]
+        return [*pairs, *(part for batch_id in self.batch_ids for part in ("--batch", batch_id))]
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> JobArguments:
+        """Read what `render` made.
+
+        Raises:
+            SystemExit: an argument is missing or unknown; argparse has said which.
+        """
+        parser = argparse.ArgumentParser(prog="main.py", description="Ingest batches of files into one bronze table.")
+        for name in (
+            "token",
+            "ingestion-key",
+            "state-table",
+            "batches-table",
+            "database",
+            "landing-bucket",
+            "lake-bucket",
+            "region",
+        ):
+            parser.add_argument(f"--{name}", required=True)
+        parser.add_argument("--batch", action="append", required=True, dest="batch_ids")
+        values = vars(parser.parse_args(arguments))
+        return cls(**{**values, "batch_ids": tuple(values["batch_ids"])})
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What `${…}` in a contract's globs may name."""
+        return {"LandingBucket": self.landing_bucket}

@@ -1,0 +1,81 @@
+"""What the functions are made of: the stores, the gateways and the submitter of one deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alur.aws.clients import client
+from alur.aws.dynamodb import BotoDynamo
+from alur.aws.jobs import Jobs
+from alur.aws.settings import Settings
+from alur.aws.storage import Storage
+from alur.clock import Clock, utc_now
+from alur.contracts.loading import load_contracts
+from alur.contracts.routing import Router
+from alur.dispatch.dispatcher import Dispatcher
+from alur.dispatch.submission import Submitter
+from alur.ledger.batches import BatchStore, batch_store
+from alur.ledger.files import FileLedger, file_ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One deployment's parts.
+
+    Attributes:
+        settings: the deployment.
+        files, batches: the ledger.
+        storage: S3.
+        jobs: EMR Serverless.
+        submitter: starts runs.
+        clock: the present.
+    """
+
+    settings: Settings
+    files: FileLedger
+    batches: BatchStore
+    storage: Storage
+    jobs: Jobs
+    submitter: Submitter
+    clock: Clock
+
+    @classmethod
+    def of(cls, settings: Settings, clock: Clock = utc_now) -> Parts:
+        """Make the parts; no call to AWS is made yet.
+
+        Args:
+            settings: the deployment.
+            clock: the present.
+        """
+        gateway = BotoDynamo(client("dynamodb"))
+        batches = batch_store(gateway, settings.batches_table)
+        jobs = Jobs(client("emr-serverless"))
+        return cls(
+            settings=settings,
+            files=file_ledger(gateway, settings.state_table),
+            batches=batches,
+            storage=Storage(client("s3")),
+            jobs=jobs,
+            submitter=Submitter(batches, jobs, settings, clock),
+            clock=clock,
+        )
+
+    def dispatcher(self, contracts_package: str = "contracts") -> Dispatcher:
+        """Make the dispatcher.
+
+        Args:
+            contracts_package: where the contracts are.
+
+        Raises:
+            ContractError: one of them is declared wrongly.
+        """
+        contracts = load_contracts(contracts_package, variables=self.settings.variables)
+        return Dispatcher(
+            router=Router(contracts),
+            files=self.files,
+            batches=self.batches,
+            storage=self.storage,
+            submitter=self.submitter,
+            settings=self.settings,
+            clock=self.clock,
+        )

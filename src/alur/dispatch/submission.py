@@ -1,0 +1,174 @@
+"""Ready batches become a run, if the table has a place for one.
+
+A place is a slot: an item taken by a conditional write that already holds the whole request and its client token. So a
+submitter that dies anywhere leaves either a free slot or a request that anybody can repeat word for word; and a
+burst of batches finds the slot taken, waits ready, and shares the next run.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from alur.aws.jobs import Jobs
+from alur.aws.settings import Settings
+from alur.clock import Clock
+from alur.dispatch.job_arguments import JobArguments
+from alur.dispatch.sizing import Capacity, render_spark_submit_parameters, size, spark_configuration
+from alur.errors import SubmitRefused, SubmitThrottled
+from alur.ledger.batches import Batch, BatchState, BatchStore, Open, Slot, new_batch_id
+
+logger = logging.getLogger(__name__)
+
+BATCHES_PER_RUN = 50
+"""A run's item and its transaction stay far below DynamoDB's limits (400 KB, 100 actions)."""
+
+RUN_TIMEOUT_MINUTES = 360
+"""EMR's own default of 720 keeps a hung run, and its slot, for half a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A run that was started.
+
+    Attributes:
+        run_id: EMR's id of it.
+        batch_ids: the batches that it carries.
+    """
+
+    run_id: str
+    batch_ids: tuple[str, ...]
+
+
+class Submitter:
+    """Takes a slot and starts a run for what is ready.
+
+    Args:
+        batches: the batches' store.
+        jobs: EMR Serverless.
+        settings: the deployment.
+        clock: the present.
+    """
+
+    def __init__(self, batches: BatchStore, jobs: Jobs, settings: Settings, clock: Clock) -> None:
+        self._batches = batches
+        self._jobs = jobs
+        self._settings = settings
+        self._clock = clock
+
+    def submit_ready(self, ingestion_key: str, known: Batch | None = None) -> Submission | None:
+        """Start one run for the table's ready batches, if a slot is free.
+
+        Args:
+            ingestion_key: the table.
+            known: a batch that has just become ready, which the index may not show yet.
+
+        Returns:
+            None: nothing is ready, or every slot is taken or resting; the batches stay ready.
+
+        Raises:
+            SubmitError: EMR did not start it; the batches stay ready, to be submitted later.
+            LedgerError: the ledger cannot be asked.
+        """
+        ready = choose_ready(self._batches.open(ingestion_key), known)
+        if not ready:
+            return None
+        now = self._clock()
+        resting_since = now - timedelta(minutes=self._settings.min_minutes_between_runs)
+        for number in range(self._settings.max_runs_per_table):
+            slot = self._slot(ingestion_key, number, ready)
+            if self._batches.take_slot(slot, not_started_since=resting_since):
+                return self.submit(slot)
+        logger.info("no run slot is free: %d batches wait ready", len(ready), extra={"ingestion_key": ingestion_key})
+        return None
+
+    def submit(self, slot: Slot) -> Submission:
+        """Send a taken slot's request, for the first time or again: the same token starts one run only.
+
+        Raises:
+            SubmitThrottled, SubmitRefused: certainly not started; the slot is free again.
+            SubmitUnknown: it may have been started; the slot keeps the request, to be repeated.
+        """
+        where = {"ingestion_key": slot.ingestion_key, "batch_ids": slot.batch_ids, "token": slot.token}
+        try:
+            run_id = self._jobs.start(slot.application_id, slot.token, json.loads(slot.request))
+        except (SubmitThrottled, SubmitRefused) as error:
+            logger.warning("the job was not started, its batches stay ready: %s", error, extra=where)
+            self._batches.free_slot(slot)
+            raise
+        self._batches.record_run(slot, run_id, self._clock())
+        logger.info("started a run", extra={**where, "job_run_id": run_id})
+        return Submission(run_id, slot.batch_ids)
+
+    def _slot(self, ingestion_key: str, number: int, ready: Sequence[Batch]) -> Slot:
+        now = self._clock()
+        token = f"run-{new_batch_id(now)}"
+        return Slot(
+            ingestion_key=ingestion_key,
+            number=number,
+            token=token,
+            application_id=self._settings.application_id,
+            request=json.dumps(self._request(ingestion_key, token, ready)),
+            batch_ids=tuple(batch.batch_id for batch in ready),
+            taken_at=now,
+        )
+
+    def _request(self, ingestion_key: str, token: str, ready: Sequence[Batch]) -> dict[str, Any]:
+        settings = self._settings
+        arguments = JobArguments(
+            token=token,
+            ingestion_key=ingestion_key,
+            batch_ids=tuple(batch.batch_id for batch in ready),
+            state_table=settings.state_table,
+            batches_table=settings.batches_table,
+            database=settings.database,
+            landing_bucket=settings.landing_bucket,
+            lake_bucket=settings.lake_bucket,
+            region=settings.region,
+        )
+        workers = size(
+            sum(batch.size_bytes for batch in ready),
+            sum(batch.files for batch in ready),
+            Capacity(settings.max_vcpu, settings.max_memory_gb),
+        )
+        configuration = spark_configuration(
+            workers,
+            archive_uri=settings.archive_uri,
+            warehouse_uri=f"s3://{settings.lake_bucket}/warehouse",
+            environment={"AWS_REGION": settings.region, "AWS_DEFAULT_REGION": settings.region},
+        )
+        return {
+            "name": f"alur-{settings.environment}-{ingestion_key}"[:256],
+            "executionRoleArn": settings.job_role_arn,
+            "executionTimeoutMinutes": RUN_TIMEOUT_MINUTES,
+            "jobDriver": {
+                "sparkSubmit": {
+                    "entryPoint": settings.entry_point_uri,
+                    "entryPointArguments": arguments.render(),
+                    "sparkSubmitParameters": render_spark_submit_parameters(configuration),
+                }
+            },
+            "configurationOverrides": {
+                "monitoringConfiguration": {
+                    "s3MonitoringConfiguration": {"logUri": f"s3://{settings.artifacts_bucket}/logs/"}
+                }
+            },
+        }
+
+
+def choose_ready(open_now: Open, known: Batch | None) -> tuple[Batch, ...]:
+    """Choose the batches of one table that the next run carries: the oldest ready ones that no slot holds.
+
+    Args:
+        open_now: what the index shows, which may be a moment behind.
+        known: a batch that has just become ready.
+    """
+    held = {batch_id for slot in open_now.slots for batch_id in slot.batch_ids}
+    ready = {batch.batch_id: batch for batch in open_now.batches if batch.state is BatchState.READY}
+    if known is not None:
+        ready[known.batch_id] = known
+    return tuple(batch for _, batch in sorted(ready.items()) if batch.batch_id not in held)[:BATCHES_PER_RUN]

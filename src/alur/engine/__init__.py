@@ -1,0 +1,1 @@
+"""Publishing into Iceberg, and the job that does it."""

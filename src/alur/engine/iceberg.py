@@ -1,0 +1,364 @@
+"""One Iceberg table, through Spark and through Iceberg's own API: the only place that touches either's internals."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.java_gateway import ensure_callback_server_started
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from alur.engine.validator import BATCH_KEY, RECORD_KEY, NobodyPublished
+from alur.errors import CommitRefused, CommitUnknown, TableUnsupported
+
+logger = logging.getLogger(__name__)
+
+_IN_LIST_LIMIT = 200
+"""Iceberg stops pruning files by an IN list of more values than this."""
+
+_REFUSALS = ("ValidationException", "CommitFailedException")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows of one path that the look found: those of one version and one batch."""
+
+    etag: str
+    batch_id: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a batch has staged for one path.
+
+    Attributes:
+        rows: how many rows.
+        bad_rows: how many of them cannot be stored under the contract.
+        first_bad: why, of one of them, as JSON.
+    """
+
+    rows: int
+    bad_rows: int
+    first_bad: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFiles:
+    """The data files that a branch has added to, and removed from, the snapshot it was made at.
+
+    Attributes:
+        head: the branch's newest snapshot, when they were collected.
+        added, removed: Iceberg's `DataFile` objects.
+    """
+
+    head: int
+    added: tuple[Any, ...]
+    removed: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A commit on main.
+
+    Attributes:
+        snapshot_id: Iceberg's id of it.
+        committed_at: Iceberg's time of it.
+    """
+
+    snapshot_id: int
+    committed_at: datetime
+
+
+class IcebergTable:
+    """A bronze table.
+
+    Args:
+        spark: the session, with Iceberg's extensions and the catalog.
+        name: `catalog.database.table`.
+    """
+
+    def __init__(self, spark: SparkSession, name: str) -> None:
+        self._spark = spark
+        self.name = name
+
+    def check_supported(self) -> None:
+        """Check the table's settings and the platform's Iceberg.
+
+        Raises:
+            TableUnsupported: publishing would not be safe.
+        """
+        jvm: Any = self._spark._jvm
+        update = jvm.java.lang.Class.forName("org.apache.iceberg.SnapshotUpdate", True, _loader(jvm))
+        if "validateWith" not in {method.getName() for method in update.getMethods()}:
+            version = jvm.org.apache.iceberg.IcebergBuild.version()
+            raise TableUnsupported(
+                self.name,
+                f"this platform's Iceberg ({version}) has no SnapshotUpdate.validateWith, on which exactly once rests; "
+                "use a release with Iceberg 1.11 or later",
+            )
+        mode = self._load().properties().getOrDefault("write.delete.mode", "copy-on-write")
+        if mode != "copy-on-write":
+            raise TableUnsupported(
+                self.name, f"write.delete.mode is {mode}; set it to copy-on-write: rows could come twice otherwise"
+            )
+
+    def ensure_head(self) -> None:
+        """Give an empty table its first, empty snapshot: without one there is nothing to look at or to branch from."""
+        table = self._load()
+        if table.currentSnapshot() is None:
+            table.newAppend().commit()
+
+    def head(self) -> Snapshot:
+        """Return main's newest snapshot.
+
+        Raises:
+            TableUnsupported: the table has none.
+        """
+        snapshot = self._load().currentSnapshot()
+        if snapshot is None:
+            raise TableUnsupported(self.name, "it has no snapshot")
+        return _snapshot(snapshot)
+
+    def look(self, pin: int, paths: Sequence[str]) -> dict[str, list[Found]]:
+        """Find which of these paths have rows in a snapshot, of which versions and batches.
+
+        Args:
+            pin: the snapshot.
+            paths: `s3://bucket/key`, each.
+        """
+        rows = self._spark.sql(f"SELECT _source_file, _source_etag, _batch_id FROM {self.name} VERSION AS OF {pin}")
+        counted = self._among(rows, paths).groupBy("_source_file", "_source_etag", "_batch_id").count().collect()
+        found: dict[str, list[Found]] = {}
+        for row in counted:
+            found.setdefault(row["_source_file"], []).append(Found(row["_source_etag"], row["_batch_id"], row["count"]))
+        return found
+
+    def create_branch(self, branch: str, pin: int) -> None:
+        """Make a scratch branch at a snapshot."""
+        self._load().manageSnapshots().createBranch(branch, pin).commit()
+
+    def drop_branch(self, branch: str) -> None:
+        """Drop a scratch branch, if it is there; a failure is only logged: it holds orphans, nothing else."""
+        try:
+            table = self._load()
+            if table.refs().containsKey(branch):
+                table.manageSnapshots().removeBranch(branch).commit()
+        except Py4JJavaError as error:
+            logger.warning("the scratch branch %s of %s stays: %s", branch, self.name, _say(error))
+
+    def append(self, branch: str, rows: DataFrame) -> None:
+        """Append rows to a scratch branch."""
+        rows.writeTo(f"{self.name}.branch_{branch}").append()
+
+    def staged(self, branch: str, batch_id: str) -> dict[str, Staged]:
+        """Count what a batch has on a branch, by path."""
+        rows = self._spark.table(f"{self.name}.branch_{branch}").where(F.col("_batch_id") == batch_id)
+        counted = (
+            rows.groupBy("_source_file")
+            .agg(
+                F.count("*").alias("rows"),
+                F.count("_rescued_data").alias("bad_rows"),
+                F.min("_rescued_data").alias("first_bad"),
+            )
+            .collect()
+        )
+        return {row["_source_file"]: Staged(row["rows"], row["bad_rows"], row["first_bad"]) for row in counted}
+
+    def remove_rows(
+        self, branch: str, batch_id: str, *, replaced: Sequence[tuple[str, str | None]], left_out: Sequence[str]
+    ) -> None:
+        """Delete, on a scratch branch, what published paths had before, and what was staged of paths left out.
+
+        Args:
+            branch: the scratch branch.
+            batch_id: of the batch that publishes.
+            replaced: (path, ETag): published paths; other batches' rows of it go: of that version only, if it is named.
+            left_out: paths whose staged rows go.
+        """
+        doomed = self._spark.createDataFrame(
+            [(path, etag, False) for path, etag in replaced] + [(path, None, True) for path in left_out],
+            "path string, etag string, mine boolean",
+        )
+        view = f"alur_doomed_{branch}"
+        doomed.createOrReplaceTempView(view)
+        paths = [path for path, _ in replaced] + list(left_out)
+        low, high = _literal(min(paths)), _literal(max(paths))
+        mine = _literal(batch_id)
+        keyed = f"SELECT path FROM {view} WHERE"
+        try:
+            # The range prunes data files by their metrics; the subqueries decide.
+            self._spark.sql(
+                f"DELETE FROM {self.name}.branch_{branch} WHERE _source_file >= {low} AND _source_file <= {high} AND ("
+                f"(_batch_id <> {mine} AND _source_file IN ({keyed} NOT mine AND etag IS NULL))"
+                f" OR (_batch_id <> {mine} AND concat(_source_etag, ' ', _source_file) IN"
+                f" (SELECT concat(etag, ' ', path) FROM {view} WHERE NOT mine AND etag IS NOT NULL))"
+                f" OR (_batch_id = {mine} AND _source_file IN ({keyed} mine)))"
+            )
+        finally:
+            self._spark.catalog.dropTempView(view)
+
+    def collect(self, branch: str, pin: int) -> StagedFiles:
+        """Collect what a branch has changed since the snapshot it was made at.
+
+        Args:
+            branch: the scratch branch.
+            pin: that snapshot.
+
+        Raises:
+            CommitRefused: the branch does not lead back to it.
+            TableUnsupported: it has delete files, which a commit of data files would lose.
+        """
+        table = self._load()
+        io = table.io()
+        head = table.snapshot(branch)
+        if head is None:
+            raise CommitRefused(self.name, f"the scratch branch {branch} is gone")
+        added: dict[str, Any] = {}
+        removed: dict[str, Any] = {}
+        snapshot = head
+        while snapshot.snapshotId() != pin:
+            if any(True for _ in _each(snapshot.addedDeleteFiles(io))):
+                raise TableUnsupported(self.name, "staging wrote delete files; set write.delete.mode to copy-on-write")
+            # From the newest back: a file that was added here and removed later cancels out.
+            for file in _each(snapshot.addedDataFiles(io)):
+                location = str(file.location())
+                if location in removed:
+                    del removed[location]
+                else:
+                    added[location] = file
+            for file in _each(snapshot.removedDataFiles(io)):
+                removed[str(file.location())] = file
+            parent = snapshot.parentId()
+            snapshot = None if parent is None else table.snapshot(parent)
+            if snapshot is None:
+                raise CommitRefused(self.name, f"the scratch branch {branch} does not lead back to snapshot {pin}")
+        return StagedFiles(head.snapshotId(), tuple(added.values()), tuple(removed.values()))
+
+    def commit(
+        self,
+        branch: str,
+        pin: int,
+        files: StagedFiles,
+        *,
+        batch_id: str,
+        record_uri: str,
+        paths: Iterable[str],
+        published_paths: Callable[[str], frozenset[str]],
+    ) -> Snapshot:
+        """Bring staged files onto main, in one snapshot that is valid only if nobody published these paths meanwhile.
+
+        Args:
+            branch: the scratch branch.
+            pin: the snapshot of the look.
+            files: what `collect` found.
+            batch_id: of the batch that publishes.
+            record_uri: its record.
+            paths: what it publishes.
+            published_paths: from a record's URI, the paths that it published.
+
+        Raises:
+            CommitRefused: certainly not committed.
+            CommitUnknown: the catalog's answer was lost.
+        """
+        gateway: Any = self._spark.sparkContext._gateway
+        ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
+        table = self._load()
+        current = table.snapshot(branch)
+        if current is None or current.snapshotId() != files.head:
+            raise CommitRefused(self.name, f"the scratch branch {branch} has moved since its files were collected")
+        validator = NobodyPublished(pin, paths, published_paths)
+        operation = table.newOverwrite()
+        for file in files.added:
+            operation.addFile(file)
+        for file in files.removed:
+            operation.deleteFile(file)
+        if files.removed:
+            operation.validateFromSnapshot(pin)
+            operation.validateNoConflictingDeletes()
+        operation.set(BATCH_KEY, batch_id)
+        operation.set(RECORD_KEY, record_uri)
+        operation.validateWith(validator)
+        try:
+            operation.commit()
+        except Py4JJavaError as error:
+            kinds = _kinds(error)
+            if "CommitStateUnknownException" in kinds:
+                raise CommitUnknown(self.name, _say(error)) from error
+            if validator.refusal or any(kind in _REFUSALS for kind in kinds):
+                raise CommitRefused(self.name, validator.refusal or _say(error)) from error
+            # Anything else may have happened before or after the catalog took it: look again.
+            raise CommitUnknown(self.name, _say(error)) from error
+        committed = self.find_commit(record_uri=record_uri)
+        if committed is None:
+            raise CommitUnknown(self.name, "the commit was acknowledged, and its snapshot is not in main's history")
+        return committed
+
+    def find_commit(self, *, record_uri: str | None = None, batch_id: str | None = None) -> Snapshot | None:
+        """Find a commit on main by its record, or the newest one of a batch; None: there is none.
+
+        Args:
+            record_uri: of the commit.
+            batch_id: of the commit.
+        """
+        table = self._load()
+        snapshot = table.currentSnapshot()
+        while snapshot is not None:
+            summary = snapshot.summary()
+            if (record_uri is not None and summary.get(RECORD_KEY) == record_uri) or (
+                batch_id is not None and summary.get(BATCH_KEY) == batch_id
+            ):
+                return _snapshot(snapshot)
+            parent = snapshot.parentId()
+            snapshot = None if parent is None else table.snapshot(parent)
+        return None
+
+    def _load(self) -> Any:
+        jvm: Any = self._spark._jvm
+        return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(self._spark._jsparkSession, self.name)
+
+    def _among(self, rows: DataFrame, paths: Sequence[str]) -> DataFrame:
+        source: Column = F.col("_source_file")
+        if len(paths) <= _IN_LIST_LIMIT:
+            return rows.where(source.isin(*paths))
+        wanted = self._spark.createDataFrame([(path,) for path in paths], "_source_file string")
+        within = rows.where((source >= min(paths)) & (source <= max(paths)))
+        return within.join(F.broadcast(wanted), "_source_file", "left_semi")
+
+
+def _each(iterable: Any) -> Iterator[Any]:
+    iterator = iterable.iterator()
+    while iterator.hasNext():
+        # Iceberg's readers use one object again and again unless it is copied.
+        yield iterator.next().copy()
+
+
+def _snapshot(snapshot: Any) -> Snapshot:
+    return Snapshot(snapshot.snapshotId(), datetime.fromtimestamp(snapshot.timestampMillis() / 1000, UTC))
+
+
+def _loader(jvm: Any) -> Any:
+    return jvm.java.lang.Thread.currentThread().getContextClassLoader()
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _kinds(error: Py4JJavaError) -> list[str]:
+    kinds: list[str] = []
+    cause = error.java_exception
+    while cause is not None and len(kinds) < 20:
+        kinds.append(str(cause.getClass().getSimpleName()))
+        cause = cause.getCause()
+    return kinds
+
+
+def _say(error: Py4JJavaError) -> str:
+    return str(error.java_exception.getMessage() or error.java_exception.getClass().getName())

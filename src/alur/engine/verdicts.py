@@ -1,0 +1,77 @@
+"""Which files of a batch are whose, done, or to be read; and what became of each. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from alur.contracts.contract import OnOverwrite
+from alur.engine.iceberg import Found, Staged
+from alur.errors import UnstorableRecords
+from alur.ledger.model import LedgerItem, Status
+
+_RECORD_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A batch's files, divided after the look and the second reading of the ledger.
+
+    Attributes:
+        adopted: in the table already, from this batch: (item, rows).
+        to_read: this batch's, and not in the table from it.
+    """
+
+    adopted: tuple[tuple[LedgerItem, int], ...]
+    to_read: tuple[LedgerItem, ...]
+
+
+def divide(
+    items: Iterable[LedgerItem], found: Mapping[str, Sequence[Found]], batch_id: str, on_overwrite: OnOverwrite
+) -> Division:
+    """Divide a batch's files.
+
+    Only rows of this very batch are adopted. Rows of any other, even of the same bytes, are replaced: an owner in
+    between may still be alive, and only a commit that names the path shuts it out.
+
+    Args:
+        items: what the ledger has for the batch's paths, read after the look.
+        found: what the look found.
+        batch_id: the batch's.
+        on_overwrite: the contract's rule.
+    """
+    adopted: list[tuple[LedgerItem, int]] = []
+    to_read: list[LedgerItem] = []
+    for item in items:
+        if item.batch_id != batch_id or item.status is Status.COMPLETED:
+            continue
+        there = relevant(found.get(item.path, ()), item.etag, on_overwrite)
+        if len(there) == 1 and there[0].batch_id == batch_id and there[0].etag == item.etag:
+            # Rows that are in win, over a `failed` of this batch too.
+            adopted.append((item, there[0].rows))
+        elif item.status is Status.PROCESSING:
+            to_read.append(item)
+    return Division(tuple(adopted), tuple(to_read))
+
+
+def relevant(found: Sequence[Found], etag: str, on_overwrite: OnOverwrite) -> list[Found]:
+    """Return the rows that a version's own would take the place of: all of the path, or, where versions are appended,
+    those of the same version."""
+    return [rows for rows in found if on_overwrite is not OnOverwrite.APPEND or rows.etag == etag]
+
+
+def judge_records(path: str, staged: Staged) -> UnstorableRecords | None:
+    """Say whether a file's records could all be stored; None: they could.
+
+    Args:
+        path: the file.
+        staged: what was staged of it.
+    """
+    if not staged.bad_rows:
+        return None
+    reason = json.loads(staged.first_bad or "{}")
+    record = str(reason.get("record", ""))[:_RECORD_CHARACTERS]
+    columns = reason.get("columns") or []
+    fault = f"column {', '.join(columns)} in" if columns else "not as many cells as the header in"
+    return UnstorableRecords(path, staged.bad_rows, staged.rows, f"{fault} {record}")

@@ -1,0 +1,1 @@
+"""Reading files under a contract: which object, which bytes, which cells."""

@@ -1,0 +1,88 @@
+"""Files become rows: one pass over their bytes, every cell judged on the way.
+
+The common case, every file has the contract's header, costs no look at the headers: Spark compares them while it
+reads (`enforceSchema=false`) and fails the read where one differs. Only then are they fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from alur.contracts.contract import Contract
+from alur.ingestion.cells import CORRUPT_RECORD, any_bad, is_bad, reason, value_of
+from alur.ingestion.naming import Source, paths_to_read
+
+OWN_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("_ingested_at", "timestamp"),
+    ("_source_system", "string"),
+    ("_source_file", "string"),
+    ("_source_etag", "string"),
+    ("_batch_id", "string"),
+    ("_rescued_data", "string"),
+)
+"""The columns that every bronze table has after its contract's: (name, Spark type)."""
+
+_OPTIONS = {
+    "header": "true",
+    "enforceSchema": "false",
+    "mode": "PERMISSIVE",
+    "columnNameOfCorruptRecord": CORRUPT_RECORD,
+    # Without it a quoted newline makes two broken records of one, silently.
+    "multiLine": "true",
+    "quote": '"',
+    "escape": '"',
+    "encoding": "UTF-8",
+    "columnPruning": "false",
+    # A key may hold `[`, `{`, `*` or `?`: Hadoop would take it for a pattern and read other files.
+    "__globPaths__": "false",
+}
+
+
+def read_rows(
+    spark: SparkSession,
+    contract: Contract,
+    sources: Sequence[Source],
+    *,
+    whole_folders: set[str],
+    batch_id: str,
+    now: datetime,
+) -> DataFrame:
+    """Return the rows of some files, as the bronze table stores them. Lazy: nothing is read yet.
+
+    A row that cannot be stored under the contract has the reason, as JSON, in `_rescued_data`.
+
+    Args:
+        spark: the session.
+        contract: how to read.
+        sources: the files, each with the URI under which Spark finds its bytes.
+        whole_folders: folders that are read as a whole; of what else is in them nothing is kept.
+        batch_id: of the batch.
+        now: becomes `_ingested_at`.
+    """
+    schema = ", ".join([*(f"`{name}` string" for name in contract.column_names), f"`{CORRUPT_RECORD}` string"])
+    raw = spark.read.schema(schema).options(**_OPTIONS).csv(paths_to_read(sources, whole_folders))
+    files = spark.createDataFrame(
+        [(source.uri, source.version.path, source.version.etag) for source in sources],
+        "uri string, _source_file string, _source_etag string",
+    )
+    # `file_path` is percent-encoded; url_decode would also make a blank of a plus.
+    uri = F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))
+    named = raw.withColumn("__uri", uri).join(F.broadcast(files), F.col("__uri") == F.col("uri"))
+    values = [value_of(field, contract.null_values) for field in contract.fields]
+    flags = [is_bad(field, contract.null_values, value) for field, value in zip(contract.fields, values, strict=True)]
+    own: dict[str, Column] = {
+        "_ingested_at": F.lit(now),
+        "_source_system": F.lit(contract.source_system),
+        "_source_file": F.col("_source_file"),
+        "_source_etag": F.col("_source_etag"),
+        "_batch_id": F.lit(batch_id),
+        "_rescued_data": F.when(any_bad(flags), reason(contract, flags)),
+    }
+    return named.select(
+        *[value.alias(field.name) for field, value in zip(contract.fields, values, strict=True)],
+        *[own[name].cast(spark_type).alias(name) for name, spark_type in OWN_COLUMNS],
+    )

@@ -1,0 +1,82 @@
+"""The files' store: what the ledger has for a path, and changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from alur.ledger.dynamo import DynamoTable
+from alur.ledger.gateway import DynamoGateway
+from alur.ledger.model import LedgerItem
+from alur.ledger.table import Change, ItemTable
+
+SORT_KEY = "file_path"
+"""The name of the sort key of the state table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transitioned:
+    """What became of one transition.
+
+    Attributes:
+        path: the file's.
+        applied: it happened, now or, where an answer had been lost, before.
+        item: the item as it is now; None: there is none.
+    """
+
+    path: str
+    applied: bool
+    item: LedgerItem | None
+
+
+class FileLedger:
+    """The table `alur-ingestion-state`: one item for each (ingestion key, path).
+
+    Args:
+        table: where the items are.
+    """
+
+    def __init__(self, table: ItemTable) -> None:
+        self._table = table
+
+    def read(self, ingestion_key: str, paths: Iterable[str]) -> dict[str, LedgerItem]:
+        """Return what the ledger has for these paths, strongly consistent; a path without an item is not in it.
+
+        Args:
+            ingestion_key: the table.
+            paths: `s3://bucket/key`, each.
+
+        Raises:
+            LedgerError: the ledger cannot be asked.
+        """
+        keys = [{"ingestion_key": ingestion_key, SORT_KEY: path} for path in dict.fromkeys(paths)]
+        items = (LedgerItem.from_attributes(attributes) for attributes in self._table.read(keys))
+        return {item.path: item for item in items}
+
+    def apply(self, transitions: Sequence[Change]) -> list[Transitioned]:
+        """Do transitions of different files, each by itself, 25 a call: an outcome for each, in order.
+
+        Args:
+            transitions: what `alur.ledger.transitions` made.
+
+        Raises:
+            LedgerError: the ledger cannot be written; some of them may have happened.
+        """
+        return [
+            Transitioned(
+                change.key[SORT_KEY],
+                outcome.applied,
+                None if outcome.item is None else LedgerItem.from_attributes(outcome.item),
+            )
+            for change, outcome in zip(transitions, self._table.apply_all(transitions), strict=True)
+        ]
+
+
+def file_ledger(gateway: DynamoGateway, table_name: str) -> FileLedger:
+    """Make the store over a DynamoDB table.
+
+    Args:
+        gateway: DynamoDB's calls.
+        table_name: the table's name.
+    """
+    return FileLedger(DynamoTable(gateway, table_name, SORT_KEY))

@@ -1,0 +1,283 @@
+"""What may happen to a file, as data: what must hold, and what changes.
+
+      claim                        flip
+      (absent) ----------> processing ------------------> completed ---+
+                            ^      |                                    | a newer version: claim
+                            |      +-----------> failed                 |
+                            |         flip          |                   |
+                            +-----------------------+-------------------+
+                              claim (newer version, retry)
+
+Every function here is pure. A claim or a flip carries the batch's id, and whoever ends a claim shows it: that fences
+a writer whose file was given to somebody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from alur.clock import to_iso
+from alur.contracts.contract import OnOverwrite
+from alur.errors import FileError, FileVanished, Permanent
+from alur.ledger.model import (
+    SCHEMA_VERSION,
+    FileVersion,
+    LedgerItem,
+    Published,
+    Status,
+    Waiting,
+    published_attribute,
+    waiting_attribute,
+)
+from alur.ledger.table import Absent, Change, Condition, Equals, Missing, OneOf, equals_or_missing
+
+MESSAGE_LIMIT_CHARACTERS = 2_000
+"""An item holds at most 400 KB, and nobody reads more."""
+
+_OF_A_RESULT = (
+    "rows_ingested",
+    "rows_rejected",
+    "processed_at",
+    "processed_at_iso",
+    "snapshot_id",
+    "queryable_at",
+    "failed_at",
+)
+_OF_A_FAILURE = ("error_type", "error_message", "error_is_permanent", "failed_at")
+
+
+class Decision(StrEnum):
+    """What an event's file version becomes, seen beside the item that is there."""
+
+    CLAIM = "claim"
+    """Nobody has it: claim it."""
+
+    DUPLICATE = "duplicate"
+    """This version is being ingested, is ingested, or failed for good: nothing to do."""
+
+    LOOK = "look"
+    """The item is of another version, or may be tried again: only the object itself (HEAD) says which is current."""
+
+    REMEMBER = "remember"
+    """A newer version of a file that is processing: the item remembers it."""
+
+    SKIPPED = "skipped"
+    """Another version of a completed file, and the contract says skip."""
+
+    GONE = "gone"
+    """The object is not there any more: what waited is cleared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, and under which rules.
+
+    Attributes:
+        ingestion_key: the table.
+        batch_id: the batch that will own the claim.
+        on_overwrite: the contract's rule for another version of a completed file.
+        contract_fingerprint: of the contract, as the claimant knows it.
+        source_system: the contract's.
+    """
+
+    ingestion_key: str
+    batch_id: str
+    on_overwrite: OnOverwrite
+    contract_fingerprint: str
+    source_system: str
+
+
+def decide_by_event(item: LedgerItem | None, version: FileVersion, claimant: Claimant) -> Decision:
+    """Decide from the event alone, as far as that can be done without asking S3.
+
+    Args:
+        item: what the ledger has for the path.
+        version: what the event names.
+        claimant: who asks.
+    """
+    if item is None:
+        return Decision.CLAIM
+    if item.etag != version.etag:
+        return Decision.LOOK
+    if item.status is not Status.FAILED:
+        return Decision.DUPLICATE
+    return Decision.LOOK if _may_be_tried_again(item, claimant) else Decision.DUPLICATE
+
+
+def decide_by_object(item: LedgerItem | None, current: FileVersion | None, claimant: Claimant) -> Decision:
+    """Decide by what the object is now, which outranks every event.
+
+    Args:
+        item: what the ledger has for the path.
+        current: what a HEAD found; None: no such object.
+        claimant: who asks.
+    """
+    if current is None:
+        return Decision.GONE
+    if item is None:
+        return Decision.CLAIM
+    same = item.etag == current.etag
+    if item.status is Status.PROCESSING:
+        return Decision.DUPLICATE if same else Decision.REMEMBER
+    if item.status is Status.COMPLETED:
+        if same:
+            return Decision.DUPLICATE
+        return Decision.SKIPPED if claimant.on_overwrite is OnOverwrite.SKIP else Decision.CLAIM
+    if same and not _may_be_tried_again(item, claimant):
+        return Decision.DUPLICATE
+    return Decision.CLAIM
+
+
+def _may_be_tried_again(item: LedgerItem, claimant: Claimant) -> bool:
+    """A permanent failure waits for a change: of the contract, or, where the object was missing, of its being there."""
+    return (
+        not item.is_permanent
+        or item.contract_fingerprint != claimant.contract_fingerprint
+        or item.error_type == FileVanished.__name__
+    )
+
+
+def claim(
+    item: LedgerItem | None, version: FileVersion, claimant: Claimant, *, event_at: datetime, now: datetime
+) -> Change:
+    """Make a version `processing`, owned by the claimant's batch, if the item is still as it was read.
+
+    Args:
+        item: what was read; None claims a path that has no item.
+        version: what is claimed.
+        claimant: who claims.
+        event_at: when the object was created.
+        now: when it is claimed.
+    """
+    sets: dict[str, Any] = {
+        "file_size": version.size_bytes,
+        "file_etag": version.etag,
+        "status": Status.PROCESSING.value,
+        "batch_id": claimant.batch_id,
+        "attempt": _attempt(item, version),
+        "event_at": to_iso(event_at),
+        "claimed_at": to_iso(now),
+        "source_system": claimant.source_system,
+        "contract_fingerprint": claimant.contract_fingerprint,
+        "schema_version": SCHEMA_VERSION,
+    }
+    removes = [*_OF_A_RESULT, "error_type", "error_message", "error_is_permanent", "waiting"]
+    optional = {
+        "version_id": version.version_id,
+        "last_modified": to_iso(version.last_modified) if version.last_modified else None,
+        "previous": _previous(item),
+    }
+    for name, value in optional.items():
+        if value is None:
+            removes.append(name)
+        else:
+            sets[name] = value
+    if item is None:
+        return Change(_key(claimant.ingestion_key, version.path), (Absent(),), sets)
+    return Change(_key(item.ingestion_key, item.path), _as_read(item), sets, tuple(removes))
+
+
+def remember(item: LedgerItem, current: FileVersion, event_at: datetime) -> Change:
+    """Note on an item that is processing that something newer came, if it still is the same claim."""
+    return Change(
+        _key(item.ingestion_key, item.path),
+        (Equals("status", Status.PROCESSING.value), equals_or_missing("batch_id", item.batch_id)),
+        {"waiting": waiting_attribute(Waiting(current.etag, event_at))},
+    )
+
+
+def forget(item: LedgerItem) -> Change:
+    """Clear what waited, because the object is gone or is what the item says, if the item is still as it was read."""
+    return Change(_key(item.ingestion_key, item.path), _as_read(item), {}, ("waiting",))
+
+
+def complete(
+    item: LedgerItem, *, batch_id: str, rows: int, snapshot_id: str, queryable_at: datetime, now: datetime
+) -> Change:
+    """End a claim: the rows are in the table. Rows that are in win, over a `failed` of the same batch too.
+
+    Args:
+        item: the claim, as the batch read it.
+        batch_id: who ends it; refused when somebody else owns the file.
+        rows: this file's own rows in the table.
+        snapshot_id: the snapshot that brought them.
+        queryable_at: when that was committed.
+        now: when the claim ends.
+    """
+    return Change(
+        _key(item.ingestion_key, item.path),
+        (
+            Equals("batch_id", batch_id),
+            Equals("file_etag", item.etag),
+            OneOf("status", (Status.PROCESSING.value, Status.FAILED.value)),
+        ),
+        {
+            "status": Status.COMPLETED.value,
+            "rows_ingested": rows,
+            "rows_rejected": 0,
+            "snapshot_id": snapshot_id,
+            "queryable_at": to_iso(queryable_at),
+            "processed_at": int(now.timestamp()),
+            "processed_at_iso": now.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        },
+        (*_OF_A_FAILURE, "previous"),
+    )
+
+
+def fail(item: LedgerItem, *, batch_id: str, error: FileError, now: datetime) -> Change:
+    """End a claim: the file was not ingested, and why.
+
+    Args:
+        item: the claim, as the batch read it.
+        batch_id: who ends it; refused when somebody else owns the file, or it is completed.
+        error: why; its class says whether trying again can help.
+        now: when the claim ends.
+    """
+    return Change(
+        _key(item.ingestion_key, item.path),
+        (
+            Equals("batch_id", batch_id),
+            Equals("file_etag", item.etag),
+            Equals("status", Status.PROCESSING.value),
+        ),
+        {
+            "status": Status.FAILED.value,
+            "error_type": type(error).__name__,
+            "error_message": str(error)[:MESSAGE_LIMIT_CHARACTERS],
+            "error_is_permanent": isinstance(error, Permanent),
+            "failed_at": to_iso(now),
+        },
+    )
+
+
+def _key(ingestion_key: str, path: str) -> dict[str, str]:
+    return {"ingestion_key": ingestion_key, "file_path": path}
+
+
+def _as_read(item: LedgerItem) -> tuple[Condition, ...]:
+    # A batch's id is never used twice, so status and batch id together name one moment of the item's life; what
+    # waits may have come since. An item of a predecessor has neither.
+    status = Equals("status", item.status.value) if item.batch_id else Missing("status")
+    return (
+        status,
+        equals_or_missing("batch_id", item.batch_id),
+        equals_or_missing("waiting", waiting_attribute(item.waiting) if item.waiting else None),
+    )
+
+
+def _attempt(item: LedgerItem | None, version: FileVersion) -> int:
+    if item is None or item.etag != version.etag or item.error_type is None:
+        return 1
+    # A file that changed while it was read was not at fault.
+    return item.attempt if item.error_type == "FileChanged" else item.attempt + 1
+
+
+def _previous(item: LedgerItem | None) -> dict[str, Any] | None:
+    if item is None:
+        return None
+    if item.status is Status.COMPLETED:
+        return published_attribute(Published(item.etag, item.batch_id or "", item.rows or 0, item.snapshot_id or ""))
+    return published_attribute(item.previous) if item.previous else None

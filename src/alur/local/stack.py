@@ -1,0 +1,186 @@
+"""The whole local stack: servers, deployment and what drives it, started in order and ended in the reverse one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alur.aws.clients import client
+from alur.clock import to_iso, utc_now
+from alur.local.children import Children, end_orphans
+from alur.local.dynamodb_server import dynamodb_server
+from alur.local.emr.api import EmrServerlessApi
+from alur.local.emr.driver import SparkDriver
+from alur.local.emr.model import StateChange, to_event
+from alur.local.emr.runs import Runs
+from alur.local.environment import ACCOUNT, REGION, Endpoints, isolated_environment
+from alur.local.jars import jar_paths
+from alur.local.layer import assemble_layer
+from alur.local.log import log
+from alur.local.moto_server import moto_server
+from alur.local.paths import Paths
+from alur.local.poller import Poller
+from alur.local.resources import Deployer, Timings
+from alur.local.rules import Rules
+from alur.local.state import StackState, hold, state_file, write_state
+from alur.local.template import plan_template, read_parameters
+
+LOCAL_PARAMETERS = {
+    "Environment": "local",
+    "StateTableName": "alur-ingestion-state",
+    "BatchesTableName": "alur-ingestion-batches",
+    "LandingBucketName": "alur-landing-local",
+    "LakeBucketName": "alur-lake-local",
+    "ArtifactsBucketName": "alur-artifacts-local",
+    "DatabaseName": "alur_local",
+}
+"""What the local stack sets over the section `default` of samconfig.toml: plain names, for a machine has one stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a stack is to be started.
+
+    Args:
+        parameters: template parameters over those of the section and of `LOCAL_PARAMETERS`.
+        section: the section of samconfig.toml.
+        slots: how many job runs go at once; few, so that queueing is seen.
+        timings: what is shortened.
+        port: port of the AWS endpoint; 0 takes a free one.
+        dynamodb_port: port of DynamoDB; 0 takes a free one.
+    """
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    section: str = "default"
+    slots: int = 2
+    timings: Timings = field(default_factory=Timings)
+    port: int = 0
+    dynamodb_port: int = 0
+
+
+@contextlib.contextmanager
+def running_stack(
+    paths: Paths, options: Options, say: Callable[[str], None], directory: Path | None = None
+) -> Iterator[StackState]:
+    """Run the stack in this process until the block ends; whatever was started is ended, also when a start fails.
+
+    The process's own AWS variables point to the stack meanwhile.
+
+    Args:
+        paths: the checkout.
+        options: how.
+        say: told each step that takes time.
+        directory: where the stack writes; `.alur/local` when None.
+
+    Raises:
+        LocalStackError: a stack runs already, something is missing, or a part does not start.
+    """
+    home = directory or paths.local
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(contextlib.closing(hold(home)))
+        registry = home / "children.json"
+        for pid in end_orphans(registry):
+            say(f"ended process {pid}, which an earlier stack had left behind")
+        state_file(home).unlink(missing_ok=True)
+        ending.callback(state_file(home).unlink, missing_ok=True)
+        logs, runs_directory = home / "logs", home / "runs"
+        for leftover in (logs, runs_directory):
+            shutil.rmtree(leftover, ignore_errors=True)
+            leftover.mkdir(parents=True)
+
+        children = Children(registry)
+        ending.callback(registry.unlink, missing_ok=True)
+        ending.callback(children.close)
+        say("the servers start: moto, DynamoDB Local")
+        user_environment = dict(os.environ)
+        aws = ending.enter_context(moto_server(options.port))
+        dynamodb = ending.enter_context(
+            dynamodb_server(paths, children, logs / "dynamodb.log", user_environment, options.dynamodb_port)
+        )
+        endpoints = Endpoints(aws, dynamodb)
+        isolated = isolated_environment(endpoints, user_environment)
+        ending.enter_context(_process_environment(isolated))
+
+        rules: list[Rules] = []
+
+        def announce(change: StateChange) -> None:
+            log.info("run %s: %s", change.run_id, change.state)
+            for part in rules:
+                part.put(to_event(change, str(uuid.uuid4()), ACCOUNT, REGION))
+
+        driver = SparkDriver(
+            endpoints,
+            client("s3"),
+            children,
+            runs_directory,
+            jar_paths(paths, "spark"),
+            user_environment,
+            lambda application_id: api.log_uri(application_id),
+        )
+        runs = Runs(driver, announce, options.slots, utc_now, lambda: uuid.uuid4().hex[:16], _run_arn)
+        ending.callback(runs.close)
+        api = EmrServerlessApi(runs, ACCOUNT, REGION)
+        ending.callback(api.install())
+
+        say("the Lambda layer is put together from src/ and its pinned dependencies")
+        layer = home / "layer"
+        assemble_layer(paths, layer / "python")
+        plan = plan_template(
+            paths.template.read_text(),
+            {**read_parameters(paths.samconfig, options.section), **LOCAL_PARAMETERS, **options.parameters},
+        )
+        # Where a layer lies is the machine's business; on Lambda it is /opt.
+        places = {"ALUR_LAYER_DIRECTORY": str(layer / "python"), "ALUR_SPARK_APP_DIRECTORY": str(paths.spark_app)}
+        deployer = Deployer(client, plan, paths.template.parent, {**isolated, **places}, logs, options.timings)
+        say(f"{len(plan.resources)} resources of template.yaml are created, the job's code is published")
+        deployment = deployer.deploy(lambda line: log.info("create %s", line))
+        for function in deployment.functions.values():
+            ending.callback(function.close)
+
+        rules.append(Rules(deployment.rules, utc_now))
+        rules[0].start()
+        ending.callback(rules[0].stop)
+        for mapping, function in deployment.mappings:
+            poller = Poller(mapping, client("sqs"), function)
+            poller.start()
+            ending.callback(poller.stop)
+
+        state = StackState(
+            os.getpid(),
+            endpoints,
+            deployment.outputs,
+            {name: _own(function.environment, user_environment) for name, function in deployment.functions.items()},
+            str(logs),
+            to_iso(utc_now()),
+        )
+        write_state(home, state)
+        yield state
+
+
+@contextlib.contextmanager
+def _process_environment(environment: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    # Clients of an earlier stack in this process would know its ports.
+    client.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        client.cache_clear()
+
+
+def _own(environment: Mapping[str, str], user_environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what the function has from the user's own environment: it is no business of the state file's."""
+    return {name: value for name, value in environment.items() if user_environment.get(name) != value}
+
+
+def _run_arn(application_id: str, run_id: str) -> str:
+    return f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/{application_id}/jobruns/{run_id}"

@@ -1,0 +1,1 @@
+"""Your tables: one class for each, in any module of this package. Nothing needs to be registered."""
