@@ -21,6 +21,7 @@
     │   ├── UnstorableRecords                                                        Permanent
     │   ├── UnreadableFile                                                           Permanent
     │   └── FileChanged               another version came while this one was read   Transient
+    ├── ReadNotExact                Spark would read a file of the batch twice           Permanent
     ├── PublishError                the table could not be written
     │   ├── CommitRefused             somebody published a path of this batch        Transient
     │   ├── CommitUnknown             the catalog's answer was lost                  Transient
@@ -273,6 +274,18 @@ class FileChanged(FileError, Transient):
         super().__init__(path, f"the object changed: claimed version {claimed}, now {found}")
         self.claimed = claimed
         self.found = found
+
+
+class ReadNotExact(AlurError, Permanent):
+    """Spark's plan holds a file twice: read so, its rows would come twice, and the batch stops instead.
+
+    Args:
+        file: which file.
+    """
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"Spark would read {file} twice; report its name, and the names of the files beside it")
+        self.file = file
 
 
 class PublishError(AlurError):

@@ -157,6 +157,7 @@ def test_the_configuration_of_a_run_is_complete():
         "spark.sql.catalog.alur.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         "spark.sql.catalog.alur.warehouse": "s3://lake/warehouse",
         "spark.sql.catalog.alur.cache-enabled": "false",
+        "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
     }

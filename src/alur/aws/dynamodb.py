@@ -20,6 +20,9 @@ _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 _ROUNDS = 8
 
+_REFUSED = frozenset({"ConditionalCheckFailedException"})
+_CONFLICT = "TransactionConflictException"
+
 _PERMANENT = frozenset(
     {
         "AccessDeniedException",
@@ -80,22 +83,27 @@ class BotoDynamo:
 
     def update_item(self, update: Update) -> tuple[bool, Attributes | None]:
         """See `DynamoGateway.update_item`."""
-        try:
-            with _translated("UpdateItem", passing="ConditionalCheckFailedException"):
-                answer = self._client.update_item(
-                    **_request(update), ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD"
-                )
-        except ClientError as refusal:
-            response: Any = refusal.response
-            return False, _item(response.get("Item"))
-        return True, _item(answer.get("Attributes"))
+        for round_number in range(_ROUNDS):
+            try:
+                with _translated("UpdateItem", passing=_REFUSED | {_CONFLICT}):
+                    answer = self._client.update_item(
+                        **_request(update), ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD"
+                    )
+                return True, _item(answer.get("Attributes"))
+            except ClientError as refusal:
+                response: Any = refusal.response
+                if response["Error"]["Code"] in _REFUSED:
+                    return False, _item(response.get("Item"))
+            # A transaction was at the item; the SDK does not repeat this by itself.
+            self._pause(round_number)
+        raise LedgerUnavailable("UpdateItem", _CONFLICT, f"{_ROUNDS} times")
 
     def transact(self, updates: Sequence[Update]) -> bool:
         """See `DynamoGateway.transact`."""
         items = [{"Update": _request(update)} for update in updates]
         for round_number in range(_ROUNDS):
             try:
-                with _translated("TransactWriteItems", passing="TransactionCanceledException"):
+                with _translated("TransactWriteItems", passing=frozenset({"TransactionCanceledException"})):
                     self._client.transact_write_items(TransactItems=items)
                     return True
             except ClientError as cancelled:
@@ -133,12 +141,12 @@ class BotoDynamo:
 
 
 @contextmanager
-def _translated(operation: str, passing: str | None = None) -> Iterator[None]:
+def _translated(operation: str, passing: frozenset[str] = frozenset()) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
-        if code == passing:
+        if code in passing:
             raise
         kind = LedgerRefused if code in _PERMANENT else LedgerUnavailable
         raise kind(operation, code, error.response.get("Error", {}).get("Message", "")) from error

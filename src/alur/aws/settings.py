@@ -21,7 +21,7 @@ class Settings:
         job_role_arn: the role that jobs run under.
         archive_uri, entry_point_uri: the job's code, under the hash of its content.
         architecture: `X86_64` or `ARM64`.
-        max_vcpu, max_memory_gb: the application's maximum capacity.
+        max_vcpu, max_memory_gb: one run's share of the application's maximum capacity.
         max_runs_per_table: how many runs of one table may go at once.
         min_minutes_between_runs: how long a table rests between the starts of two runs.
         lease_seconds: how long a dispatcher may take for its claims; longer than its timeout.

@@ -149,6 +149,8 @@ class Storage:
                     Key=key,
                     CopySource={"Bucket": source.bucket, "Key": source.key},
                     CopySourceIfMatch=source.etag,
+                    # To copy the source's tags would need permissions on them.
+                    TaggingDirective="REPLACE",
                 )
         except _NotFound:
             return False

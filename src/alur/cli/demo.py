@@ -7,7 +7,9 @@ Iceberg's own metadata, the jobs from EMR Serverless's API.
 from __future__ import annotations
 
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +36,7 @@ from alur.local.landing import (
     summarize,
 )
 from alur.local.paths import Paths
-from alur.local.state import StackState
+from alur.local.state import StackState, is_held
 from alur.local.warehouse import TableContent, table_content
 
 _TIMEOUT_SECONDS = 900.0
@@ -84,6 +86,10 @@ def run_demo(paths: Paths, keep: bool) -> int:
     directory = paths.local if keep else paths.root / ".alur" / "demo"
     if keep:
         down(directory)
+    elif is_held(directory):
+        raise LocalStackError("demo", "another demo of this checkout runs just now: wait until it has ended")
+    # A SIGTERM must not leave the stack behind: as an exception it passes the `finally` below.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     say("Starting the local stack ...")
     state = up(directory, [], lambda line: say(f"  {line}"))
     before = dict(os.environ)
@@ -195,6 +201,11 @@ def _follow(dropped: Mapping[str, Sequence[Dropped]], state: StackState) -> dict
             if activity.failed_runs and activity.is_idle:
                 run = activity.failed_runs[0]
                 raise LocalStackError("demo", f"job run {run.run_id} is {run.state}: {run.details}\nLogs: {state.logs}")
+            if activity.dead_letters:
+                problem = (
+                    f"{activity.dead_letters} events went to the dead-letter queue; the functions' logs: {state.logs}"
+                )
+                raise LocalStackError("demo", problem)
             if time.monotonic() > deadline:
                 raise LocalStackError("demo", f"not done in {_TIMEOUT_SECONDS:.0f} s: {summarize(flat)}; {state.logs}")
             time.sleep(_POLL_SECONDS)
@@ -213,7 +224,8 @@ def _report(
 ) -> list[str]:
     out = console()
     contents = {delivery.table: table_content(outputs["Database"], delivery.table) for delivery in deliveries}
-    tables, ledger = [], []
+    tables: list[tuple[object, ...]] = []
+    ledger: list[tuple[object, ...]] = []
     for delivery in deliveries:
         listed, content = entries[delivery.table], contents[delivery.table]
         agrees = "yes" if content.rows == delivery.total else "NO"
@@ -230,8 +242,8 @@ def _report(
         )
     columns = ("table", "files", "rows in Iceberg", "rows counted by csv", "the same", "data files")
     print_table("In the tables", columns, tables, out)
-    columns = ("table", "files by status", "rows ingested", "arrival to queryable, median", "95th percentile")
-    print_table("In the ledger", columns, ledger, out)
+    ledger_columns = ("table", "files by status", "rows ingested", "arrival to queryable, median", "95th percentile")
+    print_table("In the ledger", ledger_columns, ledger, out)
     shown = [
         (entry.path, entry.status, entry.rows, f"{entry.seconds or 0:.1f} s")
         for delivery in deliveries
@@ -243,9 +255,7 @@ def _report(
     return mismatches(deliveries, entries, contents)
 
 
-def _again(
-    deliveries: Sequence[Delivery], dropped: Mapping[str, Sequence[Dropped]], outputs: Outputs
-) -> list[str]:
+def _again(deliveries: Sequence[Delivery], dropped: Mapping[str, Sequence[Dropped]], outputs: Outputs) -> list[str]:
     """Send the same events once more, then drop the same bytes once more, and count what came of it: nothing."""
     tables = [delivery.table for delivery in deliveries]
     before = _settle(outputs)

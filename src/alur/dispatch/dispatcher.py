@@ -20,11 +20,12 @@ from alur.contracts.contract import Contract
 from alur.contracts.routing import Router
 from alur.dispatch.events import Ignored, Intake, Malformed, ObjectCreated
 from alur.dispatch.submission import Submission, Submitter
-from alur.errors import AlurError, LedgerUnavailable, SubmitError
+from alur.errors import AlurError, LedgerUnavailable, MalformedEvent, SubmitError
 from alur.ledger.batches import Batch, BatchState, BatchStore, new_batch_id
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Candidate, Manifest
 from alur.ledger.model import FileVersion, LedgerItem
+from alur.ledger.paths import MAX_PATH_BYTES
 from alur.ledger.table import Change
 from alur.ledger.transitions import Claimant, Decision, claim, decide_by_event, decide_by_object, forget, remember
 
@@ -168,16 +169,17 @@ class Dispatcher:
         works: dict[str, _Work] = {}
         for delivery in intake.deliveries:
             for record in delivery.records:
-                if isinstance(record, Malformed):
+                error = record.error if isinstance(record, Malformed) else _unstorable(record)
+                if error is not None:
                     counts["malformed"] += 1
-                    logger.error("malformed record: %s", record.error, extra={"message_id": delivery.message_id})
-                    errors.append(record.error)
+                    logger.error("malformed record: %s", error, extra={"message_id": delivery.message_id})
+                    errors.append(error)
                     if delivery.message_id is not None:
                         failed_message_ids.add(delivery.message_id)
                 elif isinstance(record, Ignored):
                     counts["ignored"] += 1
                     logger.info("ignored: %s", record.reason, extra={"message_id": delivery.message_id})
-                else:
+                elif isinstance(record, ObjectCreated):
                     counts["received"] += 1
                     if not self._route(record, delivery.message_id, works):
                         counts["unrouted"] += 1
@@ -300,3 +302,13 @@ class Dispatcher:
         with ThreadPoolExecutor(min(_HEADS_AT_ONCE, len(wanted))) as pool:
             found = pool.map(lambda version: self._storage.head(version.bucket, version.key), wanted)
             return {version.path: current for version, current in zip(wanted, found, strict=True)}
+
+
+def _unstorable(record: ObjectCreated | Ignored) -> MalformedEvent | None:
+    """Say why the ledger can have no item for an object: else one statement costs its whole call, and its table."""
+    if isinstance(record, Ignored):
+        return None
+    path = FileVersion(record.bucket, record.key, record.etag, record.size_bytes).path
+    if len(path.encode()) <= MAX_PATH_BYTES:
+        return None
+    return MalformedEvent(f"{path} is longer than {MAX_PATH_BYTES} bytes, the most that the ledger holds: rename it")

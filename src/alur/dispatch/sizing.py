@@ -204,6 +204,8 @@ def spark_configuration(
         f"{catalog}.warehouse": warehouse_uri,
         # The look must see what others commit: a cached table would hide it.
         f"{catalog}.cache-enabled": "false",
+        # Spark's own catalog is not used; EMR's default one would ask Glue for a database `default`.
+        "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
     }

@@ -86,11 +86,16 @@ class Submitter:
         logger.info("no run slot is free: %d batches wait ready", len(ready), extra={"ingestion_key": ingestion_key})
         return None
 
-    def submit(self, slot: Slot) -> Submission:
+    def submit(self, slot: Slot, *, is_repeated: bool = False) -> Submission:
         """Send a taken slot's request, for the first time or again: the same token starts one run only.
 
+        Args:
+            slot: taken.
+            is_repeated: the request was sent before, and what became of it is not known.
+
         Raises:
-            SubmitThrottled, SubmitRefused: certainly not started; the slot is free again.
+            SubmitThrottled, SubmitRefused: certainly not started by this call; the slot is free again, unless an
+                earlier call may have started the run and this one was merely throttled.
             SubmitUnknown: it may have been started; the slot keeps the request, to be repeated.
         """
         where = {"ingestion_key": slot.ingestion_key, "batch_ids": slot.batch_ids, "token": slot.token}
@@ -98,7 +103,8 @@ class Submitter:
             run_id = self._jobs.start(slot.application_id, slot.token, json.loads(slot.request))
         except (SubmitThrottled, SubmitRefused) as error:
             logger.warning("the job was not started, its batches stay ready: %s", error, extra=where)
-            self._batches.free_slot(slot)
+            if not (is_repeated and isinstance(error, SubmitThrottled)):
+                self._batches.free_slot(slot)
             raise
         self._batches.record_run(slot, run_id, self._clock())
         logger.info("started a run", extra={**where, "job_run_id": run_id})

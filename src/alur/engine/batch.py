@@ -25,7 +25,7 @@ from alur.engine.iceberg import Found, IcebergTable, Snapshot
 from alur.engine.records import PUBLISHED, RecordedFile, published_paths, record_document, record_uri
 from alur.engine.staging import Stager, Staging
 from alur.engine.verdicts import divide, relevant
-from alur.errors import CommitRefused, CommitUnknown, FileError
+from alur.errors import CommitRefused, CommitUnknown, FileChanged, FileError
 from alur.ledger.batches import Batch, BatchResult, BatchStore
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Manifest
@@ -81,8 +81,13 @@ class _Round:
     """What one round came to: every item of the batch's paths, and the verdicts on those that are the batch's."""
 
     items: Mapping[str, LedgerItem]
-    done: Sequence[_Done]
-    failed: Sequence[tuple[LedgerItem, FileError]]
+    done: Sequence[_Done] = ()
+    failed: Sequence[tuple[LedgerItem, FileError]] = ()
+
+    @property
+    def has_touched(self) -> bool:
+        """Whether a file is again, or still, the version that was claimed, but was written while it was read."""
+        return any(_is_touched(error) for _, error in self.failed)
 
 
 class BatchRun:
@@ -106,15 +111,22 @@ class BatchRun:
         Raises:
             AlurError: the batch could not be finished; its claims stand, and the same batch may be run again.
         """
+        rounds: list[_Round] = []
         number = 1
         while True:
             try:
-                return self._finish(self._publish())
+                this = self._publish()
             except (CommitRefused, CommitUnknown) as error:
                 if number == ROUNDS:
                     raise
                 logger.warning("round %d of %d: %s; looking again", number, ROUNDS, error, extra=self._where)
-                number += 1
+            else:
+                again = this.has_touched and number < ROUNDS
+                rounds.append(self._flip(this, leave_touched=again))
+                if not again:
+                    return self._settle(rounds)
+                logger.info("the same bytes were uploaded while they were read: once more", extra=self._where)
+            number += 1
 
     def _publish(self) -> _Round:
         at = self._at
@@ -134,7 +146,7 @@ class BatchRun:
             brought = at.table.find_commit(batch_id=self._batch.batch_id) or pinned
             done += [_Done(item, rows, brought, is_new=False) for item, rows in division.adopted]
         if not division.to_read:
-            return _Round(items, done, [])
+            return _Round(items, done)
         nonce = secrets.token_hex(4)
         branch = f"alur_{self._batch.batch_id}_{nonce}".replace("-", "_")
         at.table.create_branch(branch, pinned.snapshot_id)
@@ -205,8 +217,10 @@ class BatchRun:
         logger.info("committed snapshot %d", committed.snapshot_id, extra=self._where)
         return committed
 
-    def _finish(self, this: _Round) -> BatchResult:
+    def _flip(self, this: _Round, *, leave_touched: bool) -> _Round:
+        """End each claim by its own file's verdict; return the round with the items as they are then."""
         at, batch_id, now = self._at, self._batch.batch_id, self._at.clock()
+        failed = [(item, error) for item, error in this.failed if not (leave_touched and _is_touched(error))]
         transitions = [
             complete(
                 done.item,
@@ -217,34 +231,43 @@ class BatchRun:
                 now=now,
             )
             for done in this.done
-        ] + [fail(item, batch_id=batch_id, error=error, now=now) for item, error in this.failed]
-        items: dict[str, LedgerItem | None] = dict(this.items)
+        ] + [fail(item, batch_id=batch_id, error=error, now=now) for item, error in failed]
+        items = dict(this.items)
         for outcome in at.files.apply(transitions):
-            items[outcome.path] = outcome.item
             if not outcome.applied:
                 logger.warning("%s is not this batch's any more", outcome.path, extra=self._where)
-        result = self._result(this)
-        if all(_is_settled(item, batch_id) for item in items.values()):
-            at.batches.close(self._batch, now, result)
-        else:
-            logger.info("the batch stays open: a file waits", extra=self._where)
-            at.batches.finish(self._batch, result)
-        return result
+            if outcome.item is None:
+                del items[outcome.path]
+            else:
+                items[outcome.path] = outcome.item
+        return _Round(items, this.done, failed)
 
-    def _result(self, this: _Round) -> BatchResult:
+    def _settle(self, rounds: Sequence[_Round]) -> BatchResult:
+        """Close the batch if nobody waits on it, and note what became of it."""
+        done = [done for this in rounds for done in this.done]
         latencies = [
-            (done.snapshot.committed_at - done.item.event_at).total_seconds()
-            for done in this.done
-            if done.is_new and done.item.event_at is not None
+            (file.snapshot.committed_at - file.item.event_at).total_seconds()
+            for file in done
+            if file.is_new and file.item.event_at is not None
         ]
-        return BatchResult(
+        result = BatchResult(
             token=self._at.token,
-            completed=len(this.done),
-            failed=len(this.failed),
-            rows=sum(done.rows for done in this.done),
+            completed=len(done),
+            failed=sum(len(this.failed) for this in rounds),
+            rows=sum(file.rows for file in done),
             latency_seconds_median=round(median(latencies)) if latencies else 0,
             latency_seconds_max=round(max(latencies)) if latencies else 0,
         )
+        if all(_is_settled(item, self._batch.batch_id) for item in rounds[-1].items.values()):
+            self._at.batches.close(self._batch, self._at.clock(), result)
+        else:
+            logger.info("the batch stays open: a file waits", extra=self._where)
+            self._at.batches.finish(self._batch, result)
+        return result
+
+
+def _is_touched(error: FileError) -> bool:
+    return isinstance(error, FileChanged) and error.found == error.claimed
 
 
 def _recorded(item: LedgerItem, staging: Staging) -> RecordedFile:
@@ -254,9 +277,9 @@ def _recorded(item: LedgerItem, staging: Staging) -> RecordedFile:
     return RecordedFile(item.path, item.etag, PUBLISHED, staging.rows.get(item.path, 0))
 
 
-def _is_settled(item: LedgerItem | None, batch_id: str) -> bool:
+def _is_settled(item: LedgerItem, batch_id: str) -> bool:
     """Whether nobody has to look at a file on behalf of this batch."""
-    if item is None or item.batch_id != batch_id:
+    if item.batch_id != batch_id:
         return True
     return item.waiting is None and (
         item.status is Status.COMPLETED or (item.status is Status.FAILED and item.is_permanent)

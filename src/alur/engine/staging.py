@@ -158,11 +158,11 @@ class Stager:
             readable = self._readable(sources)
             if len(readable) < len(sources):
                 self._read(branch, readable, set(), now)
+            elif whole_folders:
+                # Something else in the folder may be at fault, by its header or its bytes: name the batch's files.
+                self._read(branch, sources, set(), now)
             elif not any(sign in _chain(error) for sign in _BYTES_AT_FAULT):
                 raise
-            elif whole_folders:
-                # Something else in the folder is at fault: name the batch's files one by one.
-                self._read(branch, sources, set(), now)
             elif len(sources) == 1:
                 path = sources[0].version.path
                 self._failed[path] = UnreadableFile(path, f"Spark cannot read it: {_first_line(error)}")

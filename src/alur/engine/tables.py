@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from alur.contracts.contract import Contract
@@ -52,9 +54,18 @@ def ensure_table(spark: SparkSession, catalog: str, database: str, contract: Con
         TableUnsupported: a column has another type in the table, or the table's settings rule publishing out.
     """
     name = f"{catalog}.{database}.{contract.ingestion_key}"
-    spark.sql(create_statement(name, contract))
+    try:
+        spark.sql(create_statement(name, contract))
+    except (PySparkException, Py4JJavaError):
+        # IF NOT EXISTS looks and then creates: of two runs at once one may still lose, to a table that is there now.
+        if not spark.catalog.tableExists(name):
+            raise
     table = IcebergTable(spark, name)
-    _widen(spark, name, contract)
+    try:
+        _widen(spark, name, contract)
+    except (PySparkException, Py4JJavaError):
+        # The same race: once more, and the other run's columns are there.
+        _widen(spark, name, contract)
     table.check_supported()
     table.ensure_head()
     return table

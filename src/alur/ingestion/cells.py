@@ -36,8 +36,10 @@ def spelling_of(field: Field) -> str | None:
         field: of a contract.
     """
     if field.spark_type.startswith("decimal"):
-        scale = field.spark_type.rstrip(")").split(",")[1].strip()
-        return rf"^\s*[+-]?([0-9]+(\.[0-9]{{0,{scale}}}0*)?|\.[0-9]{{1,{scale}}}0*)\s*$"
+        scale = int(field.spark_type.rstrip(")").split(",")[1])
+        # Digits beyond the scale may only be zeros; without a scale there is nothing that begins with the point.
+        begins_with_point = rf"|\.[0-9]{{1,{scale}}}0*" if scale else ""
+        return rf"^\s*[+-]?([0-9]+(\.[0-9]{{0,{scale}}}0*)?{begins_with_point})\s*$"
     return {
         "string": None,
         "int": _WHOLE,

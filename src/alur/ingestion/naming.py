@@ -1,7 +1,9 @@
 """How an object is named to Spark, so that it reads this object and no other. Pure.
 
 Spark skips names that begin with `_` or `.`, and Hadoop's paths know neither an empty segment nor `.` and `..`: such a
-key would be 0 rows without an error, or another file's rows. The object is then copied to a plain name first.
+key would be 0 rows without an error, or another file's rows. One that Hadoop takes for a pattern reads other files;
+and where Spark is told not to expand patterns (`__globPaths__`), each such path brings every other path of the read
+once more (Spark 4.1.1, DataSource.checkAndGlobPathIfNecessary). The object is then copied to a plain name first.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from alur.ledger.model import FileVersion
+
+_PATTERN_CHARACTERS = frozenset("{}[]*?\\")
+"""What makes a path a pattern: Spark's SparkHadoopUtil.isGlobPath."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +91,5 @@ def _is_unreadable(segment: str) -> bool:
         or segment.startswith(("_", "."))
         or segment.endswith("._COPYING_")
         or not segment.isprintable()
-        or "\\" in segment
+        or not _PATTERN_CHARACTERS.isdisjoint(segment)
     )

@@ -6,13 +6,15 @@ reads (`enforceSchema=false`) and fails the read where one differs. Only then ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from alur.contracts.contract import Contract
+from alur.errors import ReadNotExact
 from alur.ingestion.cells import CORRUPT_RECORD, any_bad, is_bad, reason, value_of
 from alur.ingestion.naming import Source, paths_to_read
 
@@ -37,8 +39,8 @@ _OPTIONS = {
     "escape": '"',
     "encoding": "UTF-8",
     "columnPruning": "false",
-    # A key may hold `[`, `{`, `*` or `?`: Hadoop would take it for a pattern and read other files.
-    "__globPaths__": "false",
+    # What stands for a cell without anything in it; by default a quoted empty one would be null too.
+    "nullValue": "\ue000",
 }
 
 
@@ -62,9 +64,13 @@ def read_rows(
         whole_folders: folders that are read as a whole; of what else is in them nothing is kept.
         batch_id: of the batch.
         now: becomes `_ingested_at`.
+
+    Raises:
+        ReadNotExact: Spark would read a file twice.
     """
     schema = ", ".join([*(f"`{name}` string" for name in contract.column_names), f"`{CORRUPT_RECORD}` string"])
     raw = spark.read.schema(schema).options(**_OPTIONS).csv(paths_to_read(sources, whole_folders))
+    check_each_once(_planned_files(raw))
     files = spark.createDataFrame(
         [(source.uri, source.version.path, source.version.etag) for source in sources],
         "uri string, _source_file string, _source_etag string",
@@ -86,3 +92,25 @@ def read_rows(
         *[value.alias(field.name) for field, value in zip(contract.fields, values, strict=True)],
         *[own[name].cast(spark_type).alias(name) for name, spark_type in OWN_COLUMNS],
     )
+
+
+def check_each_once(planned: Iterable[str]) -> None:
+    """Refuse a read in which a file comes twice: how Spark resolves paths decides that, not what it was told.
+
+    Args:
+        planned: the files that Spark is going to read.
+
+    Raises:
+        ReadNotExact: one of them is there more than once.
+    """
+    seen: set[str] = set()
+    for file in planned:
+        if file in seen:
+            raise ReadNotExact(file)
+        seen.add(file)
+
+
+def _planned_files(rows: DataFrame) -> list[str]:
+    # DataFrame.inputFiles() would leave out what comes twice.
+    relation: Any = rows._jdf.queryExecution().analyzed().relation()
+    return [str(file) for file in relation.inputFiles()]

@@ -22,7 +22,16 @@ from alur.clock import from_iso, to_iso
 from alur.ledger.dynamo import DynamoTable
 from alur.ledger.gateway import DynamoGateway
 from alur.ledger.model import SCHEMA_VERSION
-from alur.ledger.table import Absent, Attributes, Change, Equals, ItemTable, MissingOrAtMost, OneOf
+from alur.ledger.table import (
+    Absent,
+    Attributes,
+    Change,
+    Equals,
+    ItemTable,
+    MissingOrAtMost,
+    OneOf,
+    equals_or_missing,
+)
 
 SORT_KEY = "batch_id"
 """The name of the sort key of the batches table."""
@@ -82,6 +91,7 @@ class Batch:
         run_ids: the EMR runs that carried it.
         begun_by: the tokens of the runs that came as far as reading its manifest.
         result: what the last run that finished with it has to tell.
+        reopened: differs each time that it was opened again for claims that came late; None: it never was.
     """
 
     ingestion_key: str
@@ -95,6 +105,7 @@ class Batch:
     run_ids: frozenset[str] = frozenset()
     begun_by: frozenset[str] = frozenset()
     result: BatchResult | None = None
+    reopened: str | None = None
 
     @classmethod
     def from_attributes(cls, attributes: Attributes) -> Batch:
@@ -111,6 +122,7 @@ class Batch:
             run_ids=frozenset(attributes.get("run_ids", ())),
             begun_by=frozenset(attributes.get("begun_by", ())),
             result=BatchResult(**attributes["result"]) if "result" in attributes else None,
+            reopened=attributes.get("reopened"),
         )
 
 
@@ -222,7 +234,11 @@ class BatchStore:
 
     def reopen(self, batch: Batch) -> None:
         """Make a batch `ready` whatever it is, so that claims that came late are seen by another run."""
-        sets = {"state": BatchState.READY.value, "open_key": batch.ingestion_key}
+        sets = {
+            "state": BatchState.READY.value,
+            "open_key": batch.ingestion_key,
+            "reopened": secrets.token_hex(8),
+        }
         self._table.apply(Change(_key(batch), (), sets))
 
     def begin(self, ingestion_key: str, batch_id: str, token: str) -> Batch | None:
@@ -246,18 +262,22 @@ class BatchStore:
         """
         self._table.apply(Change(_key(batch), (), {"result": asdict(result)}))
 
-    def close(self, batch: Batch, now: datetime, result: BatchResult | None = None) -> None:
+    def close(self, batch: Batch, now: datetime, result: BatchResult | None = None) -> bool:
         """Close a batch: every file of it is settled and nothing waits.
 
         Args:
-            batch: which.
+            batch: which, as it was read before its files were looked at.
             now: the present.
             result: what became of its files; None where it has none.
+
+        Returns:
+            False: it was opened again since, for claims that may not have been seen, and stays open.
         """
         sets: dict[str, Any] = {"state": BatchState.CLOSED.value, "closed_at": to_iso(now)}
         if result is not None:
             sets["result"] = asdict(result)
-        self._table.apply(Change(_key(batch), (), sets, ("open_key",)))
+        as_seen = equals_or_missing("reopened", batch.reopened)
+        return self._table.apply(Change(_key(batch), (as_seen,), sets, ("open_key",))).applied
 
     def open(self, ingestion_key: str | None = None) -> Open:
         """Return what is open, of one table or of all, by time; eventually consistent."""
@@ -323,9 +343,11 @@ class BatchStore:
         return all(held)
 
     def free_slot(self, slot: Slot) -> bool:
-        """Free a slot, if this request still holds it."""
+        """Free a slot, if this request still holds it; True for one caller only."""
+        # Else somebody else's freeing would look like one's own whose answer was lost.
+        sets = {"holder": "", "freed_by": secrets.token_hex(8)}
         return self._table.apply(
-            Change(_slot_key(slot), (Equals("holder", slot.token),), {"holder": ""}, ("open_key",))
+            Change(_slot_key(slot), (Equals("holder", slot.token),), sets, ("open_key",))
         ).applied
 
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+MAX_PATH_BYTES = 1024
+"""The longest path that an item can have, in UTF-8: DynamoDB's sort key ends there. A key of S3 alone may be as long.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html.
+"""
+
 
 def split_path(path: str) -> tuple[str, str]:
     """Split `s3://bucket/key` into bucket and key; the key may be anything, and may begin with a slash.

@@ -65,7 +65,7 @@ class Change:
     Attributes:
         key: the item's key attributes, both of them.
         requires: what must hold at that moment, beside that the item exists; `Absent` makes a new one instead.
-        sets: attributes that get these values.
+        sets: attributes that get these values; a change that removes and adds nothing sets something.
         removes: attributes that go.
         adds: attributes that are sets of strings, and what joins them.
         creates: where there is no item, the change makes one, if its conditions hold for nothing.

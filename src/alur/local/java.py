@@ -16,8 +16,8 @@ MINIMUM_VERSION = 17
 _MODULE = "jdk.incubator.vector"
 _HOW_TO_GET_IT = {
     "darwin": "brew install openjdk@17, then: export JAVA_HOME=$(brew --prefix openjdk@17)",
-    "linux": "Debian and Ubuntu: apt-get install openjdk-17-jre-headless; Fedora: dnf install java-17-openjdk-headless; "
-    "Amazon Linux: dnf install java-17-amazon-corretto",
+    "linux": "Debian and Ubuntu: apt-get install openjdk-17-jre-headless; "
+    "Fedora: dnf install java-17-openjdk-headless; Amazon Linux: dnf install java-17-amazon-corretto",
 }
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 log = logging.Logger("alur.local")
 """Where every module of the stack logs; silent until `log_to`."""
@@ -26,16 +25,11 @@ def log_to(stream: TextIO) -> None:
 log.addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    level: int
-    propagate: bool
-    disabled: bool
-    handlers: tuple[logging.Handler, ...]
-    filters: tuple[object, ...]
+_PLACE = frozenset({"name", "parent", "manager", "_cache"})
+# A logger's place among the others; everything else is its set-up, also what libraries note on it: Powertools writes
+# `init` there, and would take a logger for set up that no longer is.
 
-
-_FRESH = _Settings(logging.NOTSET, True, False, (), ())
+_Settings = dict[str, Any]
 
 
 class LoggingState:
@@ -53,12 +47,13 @@ class LoggingState:
     @classmethod
     def of_a_new_process(cls) -> LoggingState:
         """Return the state that Lambda's runtime begins with: the root writes to stdout at WARNING."""
-        return cls({}, _Settings(logging.WARNING, True, False, (_CurrentStdout(),), ()))
+        root = {**_settings(logging.Logger("")), "level": logging.WARNING, "handlers": [_CurrentStdout()]}
+        return cls({}, root)
 
     def apply(self) -> None:
         """Set every registered logger up so; those that did not exist then are as new ones."""
         for name, logger in _loggers().items():
-            _set(logger, self._settings.get(name, _FRESH))
+            _set(logger, self._settings.get(name) or _settings(logging.Logger(name)))
         _set(logging.root, self._root)
 
 
@@ -80,12 +75,14 @@ def _loggers() -> dict[str, logging.Logger]:
 
 
 def _settings(logger: logging.Logger) -> _Settings:
-    return _Settings(logger.level, logger.propagate, logger.disabled, tuple(logger.handlers), tuple(logger.filters))
+    kept = {name: value for name, value in vars(logger).items() if name not in _PLACE}
+    return {name: list(value) if isinstance(value, list) else value for name, value in kept.items()}
 
 
 def _set(logger: logging.Logger, settings: _Settings) -> None:
-    logger.setLevel(settings.level)
-    logger.propagate = settings.propagate
-    logger.disabled = settings.disabled
-    logger.handlers = list(settings.handlers)
-    logger.filters = list(settings.filters)  # type: ignore[arg-type]
+    for name in set(vars(logger)) - set(settings) - _PLACE:
+        delattr(logger, name)
+    for name, value in settings.items():
+        setattr(logger, name, list(value) if isinstance(value, list) else value)
+    # It also empties the caches of what is enabled, which know the level of before.
+    logger.setLevel(settings["level"])

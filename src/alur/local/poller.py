@@ -83,8 +83,8 @@ def failed_ids(answer: Any, all_ids: Sequence[str], reports_failures: bool) -> f
         return frozenset()
     if not isinstance(listed, list):
         return everything
-    named = frozenset(entry.get("itemIdentifier") if isinstance(entry, Mapping) else None for entry in listed)
-    return named & everything if named <= everything else everything
+    named = [entry.get("itemIdentifier") if isinstance(entry, Mapping) else None for entry in listed]
+    return frozenset(str(name) for name in named) if everything.issuperset(named) else everything
 
 
 class Poller:

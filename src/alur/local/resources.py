@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from alur.errors import LocalStackError
 from alur.local.custom_resource import create_custom_resource
@@ -45,6 +45,30 @@ class Timings:
     retry_seconds: int = 5
 
 
+class AnyFunction(Protocol):
+    """A function of the template, however it is called."""
+
+    name: str
+    arn: str
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Its whole environment."""
+        ...
+
+    def __call__(self, event: Mapping[str, Any]) -> Any:
+        """Call it; raises `FunctionFailed` when the handler did."""
+        ...
+
+    def close(self) -> None:
+        """End what it holds."""
+        ...
+
+
+Emulate = Callable[[str, str, Mapping[str, str], Path], AnyFunction]
+"""Makes a function that runs under the runtime emulator, from name, logical id, environment and log."""
+
+
 @dataclass(slots=True)
 class Deployment:
     """What has been created.
@@ -56,8 +80,8 @@ class Deployment:
         outputs: the template's outputs.
     """
 
-    functions: dict[str, Function] = field(default_factory=dict)
-    mappings: list[tuple[QueueMapping, Function]] = field(default_factory=list)
+    functions: dict[str, AnyFunction] = field(default_factory=dict)
+    mappings: list[tuple[QueueMapping, AnyFunction]] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
 
@@ -72,6 +96,7 @@ class Deployer:
         function_environment: what every function's environment holds beside its own.
         log_directory: where functions log.
         timings: what is shortened.
+        emulate: for functions that are to run under the runtime emulator, by logical id.
     """
 
     def __init__(
@@ -82,6 +107,7 @@ class Deployer:
         function_environment: Mapping[str, str],
         log_directory: Path,
         timings: Timings,
+        emulate: Mapping[str, Emulate],
     ) -> None:
         self._client = client
         self._plan = plan
@@ -89,6 +115,7 @@ class Deployer:
         self._function_environment = function_environment
         self._log_directory = log_directory
         self._timings = timings
+        self._emulate = emulate
         self._deployment = Deployment()
         self._create: dict[str, Callable[[str, dict[str, Any]], Created]] = {
             "AWS::S3::Bucket": self._bucket,
@@ -233,16 +260,22 @@ class Deployer:
 
     def _function(self, logical_id: str, properties: dict[str, Any]) -> Created:
         name = properties.get("FunctionName") or _generated_name(logical_id)
-        function = Function(
-            name,
-            self._root / self._plan.code[logical_id],
-            properties["Handler"],
-            {key: _text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()},
-            self._function_environment,
-            float(properties.get("Timeout", 3)),
-            int(properties.get("MemorySize", 128)),
-            self._log_directory / f"{logical_id}.log",
-        )
+        own = {key: _text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
+        log = self._log_directory / f"{logical_id}.log"
+        function: AnyFunction
+        if logical_id in self._emulate:
+            function = self._emulate[logical_id](name, logical_id, {**self._function_environment, **own}, log)
+        else:
+            function = Function(
+                name,
+                self._root / self._plan.code[logical_id],
+                properties["Handler"],
+                own,
+                self._function_environment,
+                float(properties.get("Timeout", 3)),
+                int(properties.get("MemorySize", 128)),
+                log,
+            )
         self._deployment.functions[name] = function
         return Created(name, {"Arn": function.arn})
 
@@ -283,7 +316,7 @@ class Deployer:
             events.put_targets(Rule=name, Targets=elsewhere)
         return Created(name, {"Arn": arn})
 
-    def _function_of(self, name_or_arn: str) -> Function:
+    def _function_of(self, name_or_arn: str) -> AnyFunction:
         for name, function in self._deployment.functions.items():
             if name_or_arn in (name, function_arn(name)):
                 return function

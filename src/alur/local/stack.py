@@ -27,6 +27,7 @@ from alur.local.paths import Paths
 from alur.local.poller import Poller
 from alur.local.resources import Deployer, Timings
 from alur.local.rules import Rules
+from alur.local.runtime_emulator import EmulatedFunction
 from alur.local.state import StackState, hold, state_file, write_state
 from alur.local.template import plan_template, read_parameters
 
@@ -53,6 +54,7 @@ class Options:
         timings: what is shortened.
         port: port of the AWS endpoint; 0 takes a free one.
         dynamodb_port: port of DynamoDB; 0 takes a free one.
+        emulated: logical ids of functions that run under the runtime emulator, as `sam build` made them.
     """
 
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class Options:
     timings: Timings = field(default_factory=Timings)
     port: int = 0
     dynamodb_port: int = 0
+    emulated: frozenset[str] = frozenset()
 
 
 @contextlib.contextmanager
@@ -136,7 +139,19 @@ def running_stack(
         )
         # Where a layer lies is the machine's business; on Lambda it is /opt.
         places = {"ALUR_LAYER_DIRECTORY": str(layer / "python"), "ALUR_SPARK_APP_DIRECTORY": str(paths.spark_app)}
-        deployer = Deployer(client, plan, paths.template.parent, {**isolated, **places}, logs, options.timings)
+
+        def emulate(name: str, logical_id: str, variables: Mapping[str, str], log: Path) -> EmulatedFunction:
+            return EmulatedFunction(name, paths, logical_id, variables, children, log)
+
+        deployer = Deployer(
+            client,
+            plan,
+            paths.template.parent,
+            {**isolated, **places},
+            logs,
+            options.timings,
+            dict.fromkeys(options.emulated, emulate),
+        )
         say(f"{len(plan.resources)} resources of template.yaml are created, the job's code is published")
         deployment = deployer.deploy(lambda line: log.info("create %s", line))
         for function in deployment.functions.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,6 +58,9 @@ def read_state(directory: Path) -> StackState | None:
     if not file.is_file() or not is_held(directory):
         return None
     content: dict[str, Any] = json.loads(file.read_text())
+    if str(content["pid"]) != _lock_file(directory).read_text():
+        # A stack that was killed left the file, and another one is just starting.
+        return None
     return StackState(**{**content, "endpoints": Endpoints(**content["endpoints"])})
 
 
@@ -74,6 +78,9 @@ def hold(directory: Path) -> IO[str]:
         handle.close()
         problem = "the local stack of this checkout runs already: `alur local status` shows it"
         raise LocalStackError("stack", problem) from None
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
     return handle
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -131,13 +133,28 @@ def _take_code(sam: dict[str, Any]) -> dict[str, str]:
 
 def _translate(sam: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
     try:
-        template: dict[str, Any] = transform(sam, dict(parameters), _NoManagedPolicies())
+        with _default_region():
+            template: dict[str, Any] = transform(sam, dict(parameters), _NoManagedPolicies())
     except Exception as error:  # its exceptions share no base below Exception
         causes = getattr(error, "causes", [error])
         raise LocalStackError(
             "template", "; ".join(getattr(cause, "message", str(cause)) for cause in causes)
         ) from error
     return template
+
+
+@contextlib.contextmanager
+def _default_region() -> Iterator[None]:
+    # The translator asks boto3's default session for the Region, and knows no other way.
+    before = os.environ.get("AWS_DEFAULT_REGION")
+    os.environ["AWS_DEFAULT_REGION"] = REGION
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["AWS_DEFAULT_REGION"]
+        else:
+            os.environ["AWS_DEFAULT_REGION"] = before
 
 
 class _NoManagedPolicies:

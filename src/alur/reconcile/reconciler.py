@@ -101,7 +101,7 @@ class Reconciler:
         run = self._jobs.state(slot.application_id, slot.run_id) if slot.run_id else None
         action = decide_slot(slot, run, self._clock())
         if action is SlotAction.REPEAT:
-            submissions.append(self._submitter.submit(slot))
+            submissions.append(self._submitter.submit(slot, is_repeated=True))
         elif action is SlotAction.FREE and slot.run_id is not None and self._batches.free_slot(slot):
             state = run.state if run else "GONE"
             logger.info(

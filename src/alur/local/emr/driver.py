@@ -120,7 +120,12 @@ class SparkDriver:
             _unpack(self._fetch(archive.uri, directory), directory / archive.alias)
         home = spark_home()
         command = [str(home / "bin" / "spark-submit")]
-        settings_here = {**plan.settings, "spark.sql.warehouse.dir": str(directory / "warehouse")}
+        settings_here = {
+            **plan.settings,
+            "spark.sql.warehouse.dir": str(directory / "warehouse"),
+            # On EMR Serverless the Spark application's id is the job run's; local mode takes one by this name only.
+            "spark.test.appId": run.run_id,
+        }
         for name, value in sorted(settings_here.items()):
             command += ["--conf", f"{name}={value}"]
         environment = self._driver_environment(run, plan, home)

@@ -1,0 +1,74 @@
+"""The tree that is drawn in `alur.errors` is the tree of classes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from alur import errors
+from alur.errors import AlurError, Permanent, Transient
+
+_LINE = re.compile(r"^    (?P<bars>[│├└─ ]*)(?P<name>[A-Z]\w+)(?P<rest>.*)$")
+_INDENT_CHARACTERS = 4
+
+# Their message is made at the place that raises, and what can help depends on it.
+UNDECIDED_LEAVES = {"LocalStackError"}
+
+
+def drawn() -> dict[str, tuple[str | None, str | None]]:
+    """Each drawn name with the one it hangs from, and the word at its line's end that says whether to try again."""
+    assert errors.__doc__ is not None
+    found: dict[str, tuple[str | None, str | None]] = {}
+    branch: list[str] = []
+    for line in errors.__doc__.splitlines():
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        depth = len(match["bars"]) // _INDENT_CHARACTERS
+        branch[depth:] = [match["name"]]
+        word = re.search(r"\b(Transient|Permanent)$", match["rest"].rstrip())
+        found[match["name"]] = (branch[depth - 1] if depth else None, word[1] if word else None)
+    return found
+
+
+def classes() -> dict[str, type[AlurError]]:
+    return {
+        name: kind
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind) and issubclass(kind, AlurError) and kind.__module__ == errors.__name__
+    }
+
+
+def leaves() -> list[str]:
+    return sorted(name for name, kind in classes().items() if not kind.__subclasses__())
+
+
+def test_the_drawing_names_every_class_and_no_other() -> None:
+    assert set(drawn()) == set(classes())
+
+
+@pytest.mark.parametrize("name", sorted(classes()))
+def test_a_class_hangs_where_it_is_drawn(name: str) -> None:
+    parents = [base.__name__ for base in classes()[name].__bases__ if issubclass(base, AlurError)]
+    parent = drawn()[name][0]
+    assert parents == ([] if parent is None else [parent])
+
+
+@pytest.mark.parametrize("name", leaves())
+def test_a_leaf_says_once_whether_trying_again_can_help(name: str) -> None:
+    kinds = [mixin for mixin in (Transient, Permanent) if issubclass(classes()[name], mixin)]
+    assert len(kinds) == (0 if name in UNDECIDED_LEAVES else 1)
+
+
+def test_the_word_at_a_lines_end_is_what_the_class_is() -> None:
+    for name, (_, word) in drawn().items():
+        if word is not None:
+            assert issubclass(classes()[name], getattr(errors, word)), name
+
+
+def test_branches_leave_the_decision_to_their_leaves() -> None:
+    for name, kind in classes().items():
+        if kind.__subclasses__():
+            assert not issubclass(kind, (Transient, Permanent)), name
