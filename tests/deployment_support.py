@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ledger_support import NOW, Ticking, unique
-
 from alur.aws.clients import client
 from alur.aws.jobs import Jobs, RunState
 from alur.aws.settings import Settings
@@ -29,6 +27,7 @@ from alur.ledger.model import LedgerItem, Status
 from alur.ledger.table import ItemTable
 from alur.ledger.transitions import complete, fail
 from alur.reconcile.reconciler import Reconciler
+from ledger_support import NOW, Ticking, unique
 
 VARIABLES = {
     "ALUR_ENVIRONMENT": "test",

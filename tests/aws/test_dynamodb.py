@@ -15,7 +15,9 @@ from alur.aws.dynamodb import BotoDynamo
 from alur.errors import LedgerError, LedgerRefused, LedgerUnavailable
 from alur.ledger.gateway import Statement, Update
 
-UPDATE = Update("t", {"ingestion_key": "orders", "file_path": "p"}, "SET #0=:0", "#0=:1", {"#0": "s"}, {":0": 1, ":1": 2})
+UPDATE = Update(
+    "t", {"ingestion_key": "orders", "file_path": "p"}, "SET #0=:0", "#0=:1", {"#0": "s"}, {":0": 1, ":1": 2}
+)
 KEYS = [{"ingestion_key": "orders", "file_path": str(number)} for number in range(3)]
 
 
@@ -143,7 +145,9 @@ def test_unprocessed_keys_are_asked_for_again(gateway: BotoDynamo, stubbed: Stub
         {"Responses": {"t": wire[:1]}, "UnprocessedKeys": left},
         {"RequestItems": {"t": {"Keys": wire, "ConsistentRead": True}}},
     )
-    stubbed.add_response("batch_get_item", {"Responses": {"t": wire[1:]}, "UnprocessedKeys": {}}, {"RequestItems": left})
+    stubbed.add_response(
+        "batch_get_item", {"Responses": {"t": wire[1:]}, "UnprocessedKeys": {}}, {"RequestItems": left}
+    )
     assert gateway.get_items("t", KEYS) == KEYS
     assert len(slept) == 1
 

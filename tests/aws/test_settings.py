@@ -6,10 +6,10 @@ import dataclasses
 import typing
 
 import pytest
-from deployment_support import VARIABLES
 
 from alur.aws.settings import Settings
 from alur.errors import SettingsError
+from deployment_support import VARIABLES
 
 NUMBERS = sorted(name for name, value in VARIABLES.items() if value.isdigit())
 

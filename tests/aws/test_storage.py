@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from ledger_support import unique
 
 from alur.aws import clients
 from alur.aws.storage import Storage
 from alur.errors import StorageRefused, StorageUnavailable
 from alur.ledger.model import FileVersion
 from alur.local.environment import Endpoints
+from ledger_support import unique
 
 BUCKET = unique("storage")
 HARD_KEYS = ["orders/a b+c%20.csv", "orders/ü/ñ.csv", "orders//two.csv", "orders/[0-9]{a}*.csv", "orders/_hidden.csv"]
@@ -75,9 +75,7 @@ def test_a_head_of_nothing_is_none(client: Any, storage: Storage) -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), [("403", 403), ("AccessDenied", 403), ("400", 400)])
-def test_a_head_that_is_refused_is_not_taken_for_nothing(
-    client: Any, storage: Storage, code: str, status: int
-) -> None:
+def test_a_head_that_is_refused_is_not_taken_for_nothing(client: Any, storage: Storage, code: str, status: int) -> None:
     failing(client, code, status)
     with pytest.raises(StorageRefused) as raised:
         storage.head(BUCKET, "k")

@@ -8,8 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from deployment_support import World, contract, created, direct, make_world, messages
-from ledger_support import NOW
 
 from alur.contracts.contract import OnOverwrite
 from alur.dispatch.events import Ignored, Malformed
@@ -31,6 +29,8 @@ from alur.ledger.model import LedgerItem, Published, Status, Waiting
 from alur.ledger.table import Change, Outcome
 from alur.ledger.transitions import Decision
 from alur.local.environment import Endpoints
+from deployment_support import World, contract, created, direct, make_world, messages
+from ledger_support import NOW
 
 A, B = "orders/a.csv", "orders/b.csv"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ledger_support import create_batches_table, create_state_table
 
 from alur.aws.clients import client
 from alur.aws.dynamodb import BotoDynamo
@@ -13,6 +12,8 @@ from alur.ledger.dynamo import DynamoTable
 from alur.ledger.memory import MemoryTable
 from alur.ledger.table import ItemTable
 from alur.local.environment import Endpoints
+from ledger_support import create_batches_table, create_state_table
+
 
 @pytest.fixture
 def dynamodb(aws_servers: Endpoints) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ledger_support import claimant, item, version
 
 from alur.contracts.contract import OnOverwrite
 from alur.ledger.model import LedgerItem, Status
 from alur.ledger.transitions import Decision, decide_by_event, decide_by_object
+from ledger_support import claimant, item, version
 
 CLAIM, DUPLICATE, LOOK = Decision.CLAIM, Decision.DUPLICATE, Decision.LOOK
 REMEMBER, SKIPPED, GONE = Decision.REMEMBER, Decision.SKIPPED, Decision.GONE

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from ledger_support import KEY, NOW, claimant, create_batches_table, version
 
 from alur.aws.dynamodb import BotoDynamo
 from alur.errors import EmptyFile, LedgerRefused, LedgerUnavailable
@@ -17,6 +16,7 @@ from alur.ledger.gateway import DynamoGateway, Statement, StatementResult, Updat
 from alur.ledger.model import Status
 from alur.ledger.table import Absent, Attributes, Change, Equals
 from alur.ledger.transitions import claim, complete, fail
+from ledger_support import KEY, NOW, claimant, create_batches_table, version
 
 
 class Passing:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ledger_support import KEY, NOW, claimant, version
 
 from alur.ledger.batches import Batch, BatchResult, BatchState, BatchStore, Slot, new_batch_id
 from alur.ledger.files import FileLedger
@@ -25,6 +24,7 @@ from alur.ledger.model import (
 )
 from alur.ledger.paths import split_path
 from alur.ledger.transitions import claim
+from ledger_support import KEY, NOW, claimant, version
 
 GUIDES_ITEM = {
     # As the guide's predecessor wrote it, after its rows were in.

@@ -7,12 +7,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_support import create_batches_table
 
 from alur.aws.dynamodb import BotoDynamo
 from alur.ledger.dynamo import DynamoTable
 from alur.ledger.memory import MemoryTable
 from alur.ledger.table import Absent, Change, Condition, Equals, Missing, MissingOrAtMost, OneOf
+from ledger_support import create_batches_table
 
 NAMES = ("status", "owner", "waiting")
 TEXTS = ("", "a", "b")

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import boto3
 import pytest
-from ledger_support import KEY, NOW, claimant, create_batches_table, unique, version
 
 from alur.aws.dynamodb import BotoDynamo
 from alur.errors import EmptyFile
@@ -20,8 +20,9 @@ from alur.ledger.batches import Batch, BatchState, BatchStore, Slot, batch_store
 from alur.ledger.files import FileLedger, file_ledger
 from alur.ledger.model import Status
 from alur.ledger.transitions import claim, complete, fail
+from ledger_support import KEY, NOW, claimant, create_batches_table, unique, version
 
-ROUNDS = 15
+ROUNDS = 8
 FILES = 40
 
 
@@ -64,7 +65,7 @@ def test_dispatchers_with_the_same_events_at_the_same_moment_share_the_files_bet
     for _ in range(ROUNDS):
         table = unique("t")
         names = ["b0", "b1", "b2"]
-        won = at_once(*(lambda name=name: claims(ledger, table, name, range(FILES)) for name in names))
+        won = at_once(*(partial(claims, ledger, table, name, range(FILES)) for name in names))
         everything = {version(f"f{number}").path for number in range(FILES)}
         assert set.union(*won) == everything
         assert sum(len(some) for some in won) == FILES
@@ -76,7 +77,7 @@ def test_claims_of_overlapping_sets_give_each_file_one_owner(ledger: FileLedger)
     spans = {"b0": range(30), "b1": range(15, 45), "b2": range(29, 60), "b3": range(60)}
     for _ in range(ROUNDS):
         table = unique("t")
-        won = at_once(*(lambda n=name, span=span: claims(ledger, table, n, span) for name, span in spans.items()))
+        won = at_once(*(partial(claims, ledger, table, name, span) for name, span in spans.items()))
         assert sum(len(some) for some in won) == len(set.union(*won)) == 60
 
 

@@ -212,7 +212,10 @@ def test_items_of_two_partitions_with_one_sort_key_are_two_items(table: ItemTabl
 
 
 def test_what_statements_cannot_say_is_refused_among_many(table: ItemTable) -> None:
-    for change in (Change(key("a"), (), {}, adds={"s": frozenset({"x"})}), Change(key("a"), (), {"x": 1}, creates=True)):
+    for change in (
+        Change(key("a"), (), {}, adds={"s": frozenset({"x"})}),
+        Change(key("a"), (), {"x": 1}, creates=True),
+    ):
         with pytest.raises(ValueError, match="by itself"):
             table.apply_all([change])
 

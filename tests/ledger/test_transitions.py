@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from ledger_support import KEY, NOW, claimant, item, version
 
 from alur.errors import EmptyFile, FileChanged, FileError, FileVanished, HeaderMismatch
 from alur.ledger.memory import MemoryTable
@@ -21,6 +20,7 @@ from alur.ledger.transitions import (
     forget,
     remember,
 )
+from ledger_support import KEY, NOW, claimant, item, version
 
 PATH = version().path
 LATER = NOW + timedelta(minutes=5)

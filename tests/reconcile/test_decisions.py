@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from ledger_support import KEY, NOW
 
 from alur.aws.jobs import RunState
 from alur.ledger.batches import Batch, BatchState, Slot
 from alur.reconcile.decisions import UNSUBMITTED_AFTER, BatchAction, SlotAction, decide_batch, decide_slot
+from ledger_support import KEY, NOW
 
 MOMENT = timedelta(milliseconds=1)
 GOING = ["SUBMITTED", "QUEUED", "PENDING", "SCHEDULED", "RUNNING", "CANCELLING", "A NEW ONE"]

@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from deployment_support import RecordingJobs, World, make_world
-from ledger_support import create_batches_table, create_state_table
 
 from alur.aws.clients import client
 from alur.aws.dynamodb import BotoDynamo
@@ -19,6 +17,8 @@ from alur.ledger.memory import MemoryTable
 from alur.ledger.model import Status
 from alur.ledger.table import Change, Outcome
 from alur.local.environment import Endpoints
+from deployment_support import RecordingJobs, World, make_world
+from ledger_support import create_batches_table, create_state_table
 
 A, B, C = "orders/a.csv", "orders/b.csv", "orders/c.csv"
 

@@ -91,7 +91,8 @@ def run_demo(paths: Paths, keep: bool) -> int:
     # A SIGTERM must not leave the stack behind: as an exception it passes the `finally` below.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     say("Starting the local stack ...")
-    state = up(directory, [], lambda line: say(f"  {line}"))
+    # A longer window than usual: the puts take some seconds, and each batch costs a commit.
+    state = up(directory, ["--window", "5"], lambda line: say(f"  {line}"))
     before = dict(os.environ)
     os.environ.update(state.variables)
     try:

@@ -346,9 +346,7 @@ class BatchStore:
         """Free a slot, if this request still holds it; True for one caller only."""
         # Else somebody else's freeing would look like one's own whose answer was lost.
         sets = {"holder": "", "freed_by": secrets.token_hex(8)}
-        return self._table.apply(
-            Change(_slot_key(slot), (Equals("holder", slot.token),), sets, ("open_key",))
-        ).applied
+        return self._table.apply(Change(_slot_key(slot), (Equals("holder", slot.token),), sets, ("open_key",))).applied
 
 
 def _key(batch: Batch) -> dict[str, str]:
