@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,11 @@ from alur.local.environment import Endpoints, isolated_environment
 from alur.local.jars import jar_paths
 from alur.local.moto_server import moto_server
 from alur.local.paths import Paths, find_paths
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make SIGTERM end the session as Ctrl-C does, so that a run that is cut short leaves no server behind."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 
 @pytest.fixture(scope="session")

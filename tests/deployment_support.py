@@ -41,7 +41,6 @@ VARIABLES = {
     "ALUR_JOB_ROLE_ARN": "arn:aws:iam::123456789012:role/job",
     "ALUR_ARCHIVE_URI": "s3://artifacts/code/0/alur.tar.gz",
     "ALUR_ENTRY_POINT_URI": "s3://artifacts/code/0/main.py",
-    "ALUR_ARCHITECTURE": "X86_64",
     "ALUR_MAX_VCPU": "16",
     "ALUR_MAX_MEMORY_GB": "64",
     "ALUR_MAX_RUNS_PER_TABLE": "1",

@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterator
 import boto3
 import pytest
 from pyspark.sql import SparkSession
-from spark_session import LAKE, start_session, stop_session
 from workbench import BATCHES_TABLE, DATABASE, LANDING, STATE_TABLE, Servers, Workbench, make_contract
 
 from alur.contracts import BronzeTable
 from alur.contracts.contract import Contract
 from alur.local.environment import REGION, Endpoints
 from alur.local.paths import Paths
+from spark_session import LAKE, start_session, stop_session
 
 
 @pytest.fixture(scope="session")
-def spark(
-    aws_endpoints: Endpoints, paths: Paths, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SparkSession]:
+def spark(aws_endpoints: Endpoints, paths: Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The shared session."""
     yield start_session(aws_endpoints, paths, tmp_path_factory.mktemp("spark"))
     stop_session()

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from spark_session import LAKE
 from workbench import LANDING, Workbench
 
+from alur.clock import from_iso
 from alur.contracts import load_contracts
 from alur.contracts.contract import Contract
-from alur.clock import from_iso
 from alur.ledger.batches import Batch, BatchState
 from alur.local.paths import Paths
+from spark_session import LAKE
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
 

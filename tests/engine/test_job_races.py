@@ -188,3 +188,23 @@ def test_history_that_was_rolled_back_or_expired_costs_a_second_look(
     )
     assert _replace_a_while(replacing, monkeypatch, FOREIGN.format(table=table), expire) == 2
     assert replacing.values("id") == [3, 99]
+
+
+def test_a_change_of_branches_that_somebody_overtakes_is_made_anew(bench: Workbench):
+    bench.put("a.csv", rows_of(1))
+    bench.ingest("a.csv")
+    table, pin = bench.table, bench.table.head().snapshot_id
+    tries: list[str] = []
+
+    def overtaken(snapshots: Any, change: str, *arguments: Any) -> Any:
+        changed = getattr(snapshots, change)(*arguments)
+        tries.append(change)
+        if tries.count(change) == 1:
+            table._load().newAppend().commit()
+        return changed
+
+    table._change_references(lambda snapshots: overtaken(snapshots, "createBranch", "scratch", pin))
+    assert bench.branches() == ["main", "scratch"]
+    table._change_references(lambda snapshots: overtaken(snapshots, "removeBranch", "scratch"))
+    assert bench.branches() == ["main"]
+    assert tries == ["createBranch", "createBranch", "removeBranch", "removeBranch"]

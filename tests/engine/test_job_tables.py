@@ -40,9 +40,7 @@ def test_a_partitioned_table_takes_and_replaces_files_over_its_partitions(
 def test_a_contract_that_gained_a_column_widens_the_table_and_one_that_changed_a_type_is_refused(bench: Workbench):
     bench.put("a.csv", rows_of(1))
     bench.ingest("a.csv")
-    properties = {
-        row[0]: row[1] for row in bench.spark.sql(f"SHOW TBLPROPERTIES {bench.table_name}").collect()
-    }
+    properties = {row[0]: row[1] for row in bench.spark.sql(f"SHOW TBLPROPERTIES {bench.table_name}").collect()}
     assert {name: properties.get(name) for name in PROPERTIES} == PROPERTIES
 
     grown = {
@@ -86,7 +84,7 @@ def test_a_merge_on_read_table_is_refused_before_and_while_staging(bench: Workbe
         once_before(patch, IcebergTable, "remove_rows", lambda: bench.spark.sql(switch))
         with pytest.raises(TableUnsupported, match="delete files"):
             bench.batch_run(batch).run()
-    with pytest.raises(TableUnsupported, match="write.delete.mode is merge-on-read"):
+    with pytest.raises(TableUnsupported, match=r"write\.delete\.mode is merge-on-read"):
         bench.run(batch)
     assert bench.values("id") == [1, 2, 8]
     assert bench.state("a.csv") == ("processing", None)
@@ -100,7 +98,11 @@ def test_a_merge_on_read_table_is_refused_before_and_while_staging(bench: Workbe
 def test_a_table_whose_name_and_texts_hold_quotes_and_reserved_words_is_made(
     bench_for: Callable[[Contract], Workbench],
 ):
-    fields = {"select": LongField(), "order": StringField(description="it's a \\ \"word\"\nof two lines"), "1st": LongField()}
+    fields = {
+        "select": LongField(),
+        "order": StringField(description='it\'s a \\ "word"\nof two lines'),
+        "1st": LongField(),
+    }
     bench = bench_for(contract_of(fields, description="what's \\ here"))
     bench.put("a.csv", b"select,order,1st\n1,x,2\n")
     bench.ingest("a.csv")

@@ -61,5 +61,7 @@ def test_an_exception_is_told_in_the_same_line(alur_logger: logging.Logger, caps
 
 
 def test_what_json_does_not_know_is_told_as_text():
-    record = logging.makeLogRecord({"msg": "m", "levelname": "INFO", "name": "alur", "path": datetime(2026, 1, 1, tzinfo=UTC)})
+    record = logging.makeLogRecord(
+        {"msg": "m", "levelname": "INFO", "name": "alur", "path": datetime(2026, 1, 1, tzinfo=UTC)}
+    )
     assert json.loads(JsonFormatter({}).format(record))["path"] == "2026-01-01 00:00:00+00:00"

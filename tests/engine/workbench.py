@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from pyspark.sql import SparkSession
-from spark_session import LAKE
 
 from alur.aws.dynamodb import BotoDynamo
 from alur.aws.storage import Storage
@@ -29,6 +28,7 @@ from alur.ledger.files import file_ledger
 from alur.ledger.manifest import Candidate, Manifest
 from alur.ledger.model import FileVersion, LedgerItem
 from alur.ledger.transitions import Claimant, claim
+from spark_session import LAKE
 
 LANDING = "spark-suite-landing"
 DATABASE = "spark_suite"
@@ -261,7 +261,9 @@ class Workbench:
 
     def record(self, batch: Batch) -> Any:
         """Return the record of a batch's newest commit."""
-        uri = next(summary["alur.record"] for _, summary in self.history() if summary.get("alur.batch-id") == batch.batch_id)
+        uri = next(
+            summary["alur.record"] for _, summary in self.history() if summary.get("alur.batch-id") == batch.batch_id
+        )
         return self.storage.get_document(uri)
 
     def branches(self) -> list[str]:

@@ -9,16 +9,14 @@ from uuid import uuid4
 import boto3
 import pytest
 from pyspark.sql import SparkSession
-from spark_session import start_session, stop_session
 
 from alur.local.environment import REGION, Endpoints
 from alur.local.paths import Paths
+from spark_session import start_session, stop_session
 
 
 @pytest.fixture(scope="session")
-def spark(
-    aws_endpoints: Endpoints, paths: Paths, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SparkSession]:
+def spark(aws_endpoints: Endpoints, paths: Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The shared session."""
     yield start_session(aws_endpoints, paths, tmp_path_factory.mktemp("spark"))
     stop_session()

@@ -75,7 +75,9 @@ def test_neighbours_with_the_same_beginning_are_other_objects(s3: Any, put: Call
     assert set(sight.found) == {version.path for version in wanted}
 
 
-def test_a_folder_of_which_the_batch_has_half_is_read_whole(s3: Any, put: Callable[..., list[FileVersion]], bucket: str):
+def test_a_folder_of_which_the_batch_has_half_is_read_whole(
+    s3: Any, put: Callable[..., list[FileVersion]], bucket: str
+):
     wanted = put("f/1.csv", "f/2.csv", "g/1.csv", "g/2.csv", "h/1.csv", "h/2.csv")
     put("f/x.csv", "f/y.csv", "g/x.csv", "g/y.csv", "g/z.csv", "h/deeper/x.csv")
     # Of g it has less than half, and below h there are folders, which Spark would read too.

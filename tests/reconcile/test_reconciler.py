@@ -15,7 +15,7 @@ from alur.ledger.batches import BatchState
 from alur.ledger.dynamo import DynamoTable
 from alur.ledger.memory import MemoryTable
 from alur.ledger.model import Status
-from alur.ledger.table import Change, Outcome
+from alur.ledger.table import Absent, Change, Outcome
 from alur.local.environment import Endpoints
 from deployment_support import RecordingJobs, World, make_world
 from ledger_support import create_batches_table, create_state_table
@@ -189,6 +189,15 @@ def test_an_error_about_one_batch_stops_no_other(world: World) -> None:
     table.hurts = True
     report = world.reconciler.sweep()
     assert [type(error) for error in report.errors] == [LedgerUnavailable]
+    assert [submission.batch_ids for submission in report.submissions] == [(world.there(A).batch_id,)]
+
+
+def test_an_item_that_cannot_be_read_stops_no_other(world: World) -> None:
+    world.recorded.fail_next = [SubmitThrottled("00app", "ThrottlingException", "")]
+    world.send(world.event(A))
+    broken = {"ingestion_key": "orders", "batch_id": "0-by-hand"}
+    world.batch_table.apply(Change(broken, (Absent(),), {"open_key": "orders"}))
+    report = world.reconciler.sweep()
     assert [submission.batch_ids for submission in report.submissions] == [(world.there(A).batch_id,)]
 
 

@@ -20,7 +20,6 @@ class Settings:
         application_id: the EMR Serverless application.
         job_role_arn: the role that jobs run under.
         archive_uri, entry_point_uri: the job's code, under the hash of its content.
-        architecture: `X86_64` or `ARM64`.
         max_vcpu, max_memory_gb: one run's share of the application's maximum capacity.
         max_runs_per_table: how many runs of one table may go at once.
         min_minutes_between_runs: how long a table rests between the starts of two runs.
@@ -39,7 +38,6 @@ class Settings:
     job_role_arn: str
     archive_uri: str
     entry_point_uri: str
-    architecture: str
     max_vcpu: int
     max_memory_gb: int
     max_runs_per_table: int
@@ -69,7 +67,6 @@ class Settings:
             job_role_arn=_text(env, "ALUR_JOB_ROLE_ARN"),
             archive_uri=_text(env, "ALUR_ARCHIVE_URI"),
             entry_point_uri=_text(env, "ALUR_ENTRY_POINT_URI"),
-            architecture=_text(env, "ALUR_ARCHITECTURE"),
             max_vcpu=_whole(env, "ALUR_MAX_VCPU"),
             max_memory_gb=_whole(env, "ALUR_MAX_MEMORY_GB"),
             max_runs_per_table=_whole(env, "ALUR_MAX_RUNS_PER_TABLE"),

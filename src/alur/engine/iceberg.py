@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 _IN_LIST_LIMIT = 200
 """Iceberg stops pruning files by an IN list of more values than this."""
 
+_REFERENCE_ATTEMPTS = 20
+"""How often a branch is made or dropped anew when others change the table at that moment."""
+
 _REFUSALS = ("ValidationException", "CommitFailedException")
 
 
@@ -140,17 +143,21 @@ class IcebergTable:
         return found
 
     def create_branch(self, branch: str, pin: int) -> None:
-        """Make a scratch branch at a snapshot."""
-        self._load().manageSnapshots().createBranch(branch, pin).commit()
+        """Make a scratch branch at a snapshot.
+
+        Raises:
+            CommitRefused: others have changed the table again and again meanwhile.
+        """
+        self._change_references(lambda snapshots: snapshots.createBranch(branch, pin))
 
     def drop_branch(self, branch: str) -> None:
         """Drop a scratch branch, if it is there; a failure is only logged: it holds orphans, nothing else."""
         try:
-            table = self._load()
-            if table.refs().containsKey(branch):
-                table.manageSnapshots().removeBranch(branch).commit()
-        except Py4JJavaError as error:
-            logger.warning("the scratch branch %s of %s stays: %s", branch, self.name, _say(error))
+            if self._load().refs().containsKey(branch):
+                self._change_references(lambda snapshots: snapshots.removeBranch(branch))
+        except (CommitRefused, Py4JJavaError) as error:
+            said = _say(error) if isinstance(error, Py4JJavaError) else error.problem
+            logger.warning("the scratch branch %s of %s stays: %s", branch, self.name, said)
 
     def append(self, branch: str, rows: DataFrame) -> None:
         """Append rows to a scratch branch."""
@@ -317,6 +324,18 @@ class IcebergTable:
             parent = snapshot.parentId()
             snapshot = None if parent is None else table.snapshot(parent)
         return None
+
+    def _change_references(self, change: Callable[[Any], Any]) -> None:
+        """Change branches. Iceberg repeats an append that somebody overtook, but not this."""
+        for attempt in range(1, _REFERENCE_ATTEMPTS + 1):
+            try:
+                change(self._load().manageSnapshots()).commit()
+                return
+            except Py4JJavaError as error:
+                if "CommitFailedException" not in _kinds(error):
+                    raise
+                if attempt == _REFERENCE_ATTEMPTS:
+                    raise CommitRefused(self.name, _say(error)) from error
 
     def _load(self) -> Any:
         jvm: Any = self._spark._jvm

@@ -12,6 +12,7 @@ taken and unsubmitted repeats that request instead of making a second one.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -32,6 +33,8 @@ from alur.ledger.table import (
     OneOf,
     equals_or_missing,
 )
+
+logger = logging.getLogger(__name__)
 
 SORT_KEY = "batch_id"
 """The name of the sort key of the batches table."""
@@ -280,14 +283,20 @@ class BatchStore:
         return self._table.apply(Change(_key(batch), (as_seen,), sets, ("open_key",))).applied
 
     def open(self, ingestion_key: str | None = None) -> Open:
-        """Return what is open, of one table or of all, by time; eventually consistent."""
+        """Return what is open, of one table or of all, by time; eventually consistent.
+
+        An item that cannot be read (somebody's hand was in the table) is logged and costs no other.
+        """
         batches: list[Batch] = []
         slots: list[Slot] = []
         for attributes in self._table.open_items(ingestion_key):
-            if str(attributes[SORT_KEY]).startswith(_SLOT_PREFIX):
-                slots.append(Slot.from_attributes(attributes))
-            else:
-                batches.append(Batch.from_attributes(attributes))
+            try:
+                if str(attributes[SORT_KEY]).startswith(_SLOT_PREFIX):
+                    slots.append(Slot.from_attributes(attributes))
+                else:
+                    batches.append(Batch.from_attributes(attributes))
+            except (KeyError, TypeError, ValueError) as error:
+                logger.error("the item %s cannot be read: %r", attributes.get(SORT_KEY), error)
         return Open(tuple(batches), tuple(slots))
 
     def take_slot(self, slot: Slot, *, not_started_since: datetime) -> bool:
