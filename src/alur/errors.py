@@ -271,7 +271,8 @@ class FileChanged(FileError, Transient):
     """
 
     def __init__(self, path: str, claimed: str, found: str) -> None:
-        super().__init__(path, f"the object changed: claimed version {claimed}, now {found}")
+        what = "it was written again, with the same bytes" if found == claimed else f"it is {found} now"
+        super().__init__(path, f"the object changed before it was read whole: {claimed} was claimed, {what}")
         self.claimed = claimed
         self.found = found
 

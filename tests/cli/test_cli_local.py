@@ -28,8 +28,17 @@ def stack(checkout):
     directory = checkout / ".alur" / "local"
     with hold(directory):
         endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2")
-        write_state(directory, StackState(os.getpid(), endpoints, {"LandingBucket": "landing"}, {}, "logs", "now"))
+        write_state(directory, StackState(os.getpid(), endpoints, OUTPUTS, {}, "logs", "now"))
         yield directory
+
+
+OUTPUTS = {
+    "LandingBucket": "landing",
+    "LakeBucket": "lake",
+    "StateTable": "state",
+    "BatchesTable": "batches",
+    "Database": "bronze",
+}
 
 
 def call(*arguments):
@@ -63,13 +72,14 @@ def test_down_without_a_stack_is_no_failure(checkout):
 def test_env_prints_export_lines_and_nothing_else(stack):
     answer = call("local", "env")
     assert answer.exit_code == 0
-    assert all(line.startswith("export AWS_") for line in answer.output.splitlines())
+    assert all(line.startswith(("export AWS_", "export ALUR_")) for line in answer.output.splitlines())
+    assert "export ALUR_LANDING_BUCKET=landing" in answer.output
     assert "export AWS_ENDPOINT_URL=http://127.0.0.1:1" in answer.output
 
 
 def test_status_gives_json_when_asked(stack):
     shown = json.loads(call("local", "status", "--json").output)
-    assert shown["outputs"] == {"LandingBucket": "landing"}
+    assert shown["outputs"] == OUTPUTS
     assert shown["variables"]["AWS_ENDPOINT_URL_DYNAMODB"] == "http://127.0.0.1:2"
 
 

@@ -62,8 +62,9 @@ def status(as_json: bool) -> None:
 
 @local.command()
 def env() -> None:
-    """Print only export lines: eval "$(alur local env)"."""
-    for name, value in _running().variables.items():
+    """Print only export lines, endpoints and names: eval "$(alur local env)"."""
+    state = _running()
+    for name, value in {**state.variables, **state.names}.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 

@@ -19,8 +19,7 @@ from alur.contracts import Contract, Router, load_contracts
 from alur.contracts.contract import OnOverwrite
 from alur.contracts.globs import literal_prefix
 from alur.errors import LocalStackError
-from alur.ledger.dynamo import DynamoTable
-from alur.ledger.files import SORT_KEY, FileLedger
+from alur.ledger.files import file_ledger
 from alur.ledger.model import LedgerItem, Status
 
 _PUT_THREADS = 8
@@ -152,7 +151,7 @@ def read_entries(
         LedgerError: the ledger cannot be asked.
     """
     files = list(dropped)
-    ledger = FileLedger(DynamoTable(BotoDynamo(client("dynamodb")), state_table, SORT_KEY))
+    ledger = file_ledger(BotoDynamo(client("dynamodb")), state_table)
     items = ledger.read(contract.ingestion_key, [file.path for file in files])
     moment = now or utc_now()
     return [to_entry(file, items.get(file.path), contract.on_overwrite, moment) for file in files]

@@ -13,6 +13,14 @@ from typing import IO, Any
 from alur.errors import LocalStackError
 from alur.local.environment import Endpoints, client_variables
 
+_NAMES = {
+    "ALUR_LANDING_BUCKET": "LandingBucket",
+    "ALUR_LAKE_BUCKET": "LakeBucket",
+    "ALUR_STATE_TABLE": "StateTable",
+    "ALUR_BATCHES_TABLE": "BatchesTable",
+    "ALUR_DATABASE": "Database",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class StackState:
@@ -38,6 +46,11 @@ class StackState:
     def variables(self) -> dict[str, str]:
         """What to export to reach it."""
         return client_variables(self.endpoints)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What to export to name its parts, by the names that the functions have them under."""
+        return {variable: self.outputs[output] for variable, output in _NAMES.items()}
 
 
 def state_file(directory: Path) -> Path:
