@@ -266,6 +266,11 @@ class Workbench:
         )
         return self.storage.get_document(uri)
 
+    def record_uris(self, batch: Batch) -> list[str]:
+        """Return where the records of a batch's commits are, the oldest first."""
+        found = [summary for _, summary in self.history() if summary.get("alur.batch-id") == batch.batch_id]
+        return [summary["alur.record"] for summary in reversed(found)]
+
     def branches(self) -> list[str]:
         """Return the table's references."""
         return sorted(row[0] for row in self.spark.sql(f"SELECT name FROM {self.table_name}.refs").collect())
