@@ -135,6 +135,8 @@ class IcebergTable:
             pin: the snapshot.
             paths: `s3://bucket/key`, each.
         """
+        if self._is_empty(pin):
+            return {}
         rows = self._spark.sql(f"SELECT _source_file, _source_etag, _batch_id FROM {self.name} VERSION AS OF {pin}")
         counted = self._among(rows, paths).groupBy("_source_file", "_source_etag", "_batch_id").count().collect()
         found: dict[str, list[Found]] = {}
@@ -221,8 +223,8 @@ class IcebergTable:
             CommitRefused: the branch does not lead back to it.
             TableUnsupported: it has delete files, which a commit of data files would lose.
         """
+        jvm: Any = self._spark._jvm
         table = self._load()
-        io = table.io()
         head = table.snapshot(branch)
         if head is None:
             raise CommitRefused(self.name, f"the scratch branch {branch} is gone")
@@ -230,16 +232,17 @@ class IcebergTable:
         removed: dict[str, Any] = {}
         snapshot = head
         while snapshot.snapshotId() != pin:
-            if any(True for _ in _each(snapshot.addedDeleteFiles(io))):
+            changes = jvm.org.apache.iceberg.SnapshotChanges.builderFor(table).snapshot(snapshot).build()
+            if any(True for _ in _each(changes.addedDeleteFiles())):
                 raise TableUnsupported(self.name, "staging wrote delete files; set write.delete.mode to copy-on-write")
             # From the newest back: a file that was added here and removed later cancels out.
-            for file in _each(snapshot.addedDataFiles(io)):
+            for file in _each(changes.addedDataFiles()):
                 location = str(file.location())
                 if location in removed:
                     del removed[location]
                 else:
                     added[location] = file
-            for file in _each(snapshot.removedDataFiles(io)):
+            for file in _each(changes.removedDataFiles()):
                 removed[str(file.location())] = file
             parent = snapshot.parentId()
             snapshot = None if parent is None else table.snapshot(parent)
@@ -336,6 +339,11 @@ class IcebergTable:
                     raise
                 if attempt == _REFERENCE_ATTEMPTS:
                     raise CommitRefused(self.name, _say(error)) from error
+
+    def _is_empty(self, pin: int) -> bool:
+        """Whether a snapshot holds no data file, so that a new table's first batch costs no query."""
+        snapshot = self._load().snapshot(pin)
+        return snapshot is not None and snapshot.summary().get("total-data-files") == "0"
 
     def _load(self) -> Any:
         jvm: Any = self._spark._jvm

@@ -171,7 +171,12 @@ def plan_submission(
         "spark.ui.enabled": "false",
         "spark.jars": ",".join([*own_jars, *jars]),
         "spark.driver.extraJavaOptions": " ".join(
-            [f"-Dlog4j2.configurationFile={log_settings}", passed.get("spark.driver.extraJavaOptions", "")]
+            [
+                f"-Dlog4j2.configurationFile={log_settings}",
+                # A run here lasts a minute, most of which the optimising compiler would take for itself.
+                "-XX:TieredStopAtLevel=1",
+                passed.get("spark.driver.extraJavaOptions", ""),
+            ]
         ).strip(),
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
         "spark.hadoop.fs.s3a.endpoint": endpoint,

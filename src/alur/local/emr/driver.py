@@ -54,6 +54,9 @@ logger.native.level = error
 # 127.0.0.1 is what is wanted.
 logger.utils.name = org.apache.spark.util.Utils
 logger.utils.level = error
+# A plan of 20 columns is too long for it to print whole.
+logger.plans.name = org.apache.spark.util.SparkStringUtils
+logger.plans.level = error
 # It looks for a metrics file that nobody needs.
 logger.metrics.name = org.apache.hadoop.metrics2
 logger.metrics.level = error
