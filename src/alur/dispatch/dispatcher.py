@@ -167,33 +167,32 @@ class Dispatcher:
         self, intake: Intake, counts: Counter[str], failed_message_ids: set[str], errors: list[AlurError]
     ) -> dict[str, _Work]:
         works: dict[str, _Work] = {}
+
+        def refuse(error: MalformedEvent, message_id: str | None) -> None:
+            counts["malformed"] += 1
+            logger.error("malformed record: %s", error, extra={"message_id": message_id})
+            errors.append(error)
+            if message_id is not None:
+                failed_message_ids.add(message_id)
+
         for delivery in intake.deliveries:
             for record in delivery.records:
-                error = record.error if isinstance(record, Malformed) else _unstorable(record)
-                if error is not None:
-                    counts["malformed"] += 1
-                    logger.error("malformed record: %s", error, extra={"message_id": delivery.message_id})
-                    errors.append(error)
-                    if delivery.message_id is not None:
-                        failed_message_ids.add(delivery.message_id)
+                if isinstance(record, Malformed):
+                    refuse(record.error, delivery.message_id)
                 elif isinstance(record, Ignored):
                     counts["ignored"] += 1
                     logger.info("ignored: %s", record.reason, extra={"message_id": delivery.message_id})
-                elif isinstance(record, ObjectCreated):
+                else:
                     counts["received"] += 1
-                    if not self._route(record, delivery.message_id, works):
+                    contracts = self._router.route(record.bucket, record.key)
+                    if not contracts:
                         counts["unrouted"] += 1
+                        logger.warning("no contract claims s3://%s/%s", record.bucket, record.key)
+                    elif (error := _unstorable(record)) is not None:
+                        refuse(error, delivery.message_id)
+                    else:
+                        _share_out(record, delivery.message_id, contracts, works)
         return works
-
-    def _route(self, record: ObjectCreated, message_id: str | None, works: dict[str, _Work]) -> bool:
-        contracts = self._router.route(record.bucket, record.key)
-        if not contracts:
-            logger.warning("no contract claims s3://%s/%s", record.bucket, record.key)
-        version = FileVersion(record.bucket, record.key, record.etag, record.size_bytes, record.version_id)
-        for contract in contracts:
-            work = works.setdefault(contract.ingestion_key, _Work(contract))
-            work.add(Candidate(version, record.event_at), message_id)
-        return bool(contracts)
 
     def _serve(self, work: _Work, decided: Counter[Decision]) -> Submission | None:
         contract, now = work.contract, self._clock()
@@ -304,10 +303,17 @@ class Dispatcher:
             return {version.path: current for version, current in zip(wanted, found, strict=True)}
 
 
-def _unstorable(record: ObjectCreated | Ignored) -> MalformedEvent | None:
+def _share_out(
+    record: ObjectCreated, message_id: str | None, contracts: Iterable[Contract], works: dict[str, _Work]
+) -> None:
+    version = FileVersion(record.bucket, record.key, record.etag, record.size_bytes, record.version_id)
+    for contract in contracts:
+        work = works.setdefault(contract.ingestion_key, _Work(contract))
+        work.add(Candidate(version, record.event_at), message_id)
+
+
+def _unstorable(record: ObjectCreated) -> MalformedEvent | None:
     """Say why the ledger can have no item for an object: else one statement costs its whole call, and its table."""
-    if isinstance(record, Ignored):
-        return None
     path = FileVersion(record.bucket, record.key, record.etag, record.size_bytes).path
     if len(path.encode()) <= MAX_PATH_BYTES:
         return None

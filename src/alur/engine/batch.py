@@ -14,6 +14,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
 
 from pyspark.sql import SparkSession
@@ -33,6 +34,9 @@ from alur.ledger.model import LedgerItem, Status
 from alur.ledger.transitions import complete, fail
 
 logger = logging.getLogger(__name__)
+
+STAGING_LIMIT = timedelta(hours=12)
+"""Files that were staged longer ago are not committed: clean-up may have taken some, and Iceberg would not look."""
 
 ROUNDS = 5
 """How often a batch begins anew before the run leaves it to the next one."""
@@ -149,12 +153,15 @@ class BatchRun:
             return _Round(items, done)
         nonce = secrets.token_hex(4)
         branch = f"alur_{self._batch.batch_id}_{nonce}".replace("-", "_")
+        began_at = at.clock()
         at.table.create_branch(branch, pinned.snapshot_id)
         try:
-            staging = self._stager().stage(branch, {item.path: item for item in division.to_read}, at.clock())
+            staging = self._stager().stage(branch, {item.path: item for item in division.to_read}, began_at)
             published = [item for item in division.to_read if item.path not in staging.failed]
             if published:
                 self._remove_rows(branch, published, staging, found)
+                if at.clock() - began_at > STAGING_LIMIT:
+                    raise CommitRefused(at.table.name, f"the files were staged more than {STAGING_LIMIT} ago")
                 committed = self._commit(branch, nonce, pinned, division.to_read, staging)
                 done += [_Done(item, staging.rows.get(item.path, 0), committed, is_new=True) for item in published]
         finally:

@@ -13,7 +13,8 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 from moto.glue.responses import GlueResponse
 
-_lock = threading.Lock()
+# Two servers in one process wrap each other.
+_lock = threading.RLock()
 
 
 def install_compare_and_set() -> Callable[[], None]:
