@@ -11,7 +11,7 @@ EVENT ?= events/sqs_s3_put.json
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 SOURCES = $(shell find src functions spark_app -name '*.py' -o -name 'requirements.txt')
 
-.PHONY: help setup build demo local test lock lock-jars invoke clean
+.PHONY: help setup build demo local test bench lock lock-jars invoke clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,9 @@ build: .aws-sam/build/template.yaml ## What `sam deploy` would upload
 
 invoke: build ## Run the built dispatcher under the Lambda runtime emulator: make invoke EVENT=events/….json
 	@$(BIN)/alur local invoke $(EVENT)
+
+bench: setup ## The job against plain Spark, as a ratio
+	@PYTHONPATH=tests:tests/engine $(BIN)/python benchmarks/ingest_flights.py
 
 # -------------------------------------------------------------------------------------------------- gate
 

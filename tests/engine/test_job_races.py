@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from workbench import Workbench, once_after, once_before, rows_of
 
+from alur.clock import utc_now
+from alur.engine.batch import STAGING_LIMIT
 from alur.engine.iceberg import IcebergTable
 from alur.errors import CommitRefused, CommitUnknown
 from alur.ledger.batches import BatchState
@@ -208,3 +212,14 @@ def test_a_change_of_branches_that_somebody_overtakes_is_made_anew(bench: Workbe
     table._change_references(lambda snapshots: overtaken(snapshots, "removeBranch", "scratch"))
     assert bench.branches() == ["main"]
     assert tries == ["createBranch", "createBranch", "removeBranch", "removeBranch"]
+
+
+def test_what_was_staged_too_long_ago_is_thrown_away_and_staged_anew(bench):
+    bench.put("a.csv", rows_of(1, 2))
+    batch = bench.claim("a.csv")
+    run = bench.batch_run(batch)
+    slept_until_now = iter([utc_now() - STAGING_LIMIT - timedelta(minutes=1)])
+    run._at = replace(run._at, clock=lambda: next(slept_until_now, None) or utc_now())
+    assert run.run().completed == 1
+    assert bench.rows() == {"a.csv": 2}
+    assert bench.published() == [batch.batch_id]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from pyspark.sql import SparkSession
@@ -28,6 +29,7 @@ from alur.ledger.files import file_ledger
 from alur.ledger.manifest import Candidate, Manifest
 from alur.ledger.model import FileVersion, LedgerItem
 from alur.ledger.transitions import Claimant, claim
+from alur.local.environment import REGION, Endpoints
 from spark_session import LAKE
 
 LANDING = "spark-suite-landing"
@@ -45,6 +47,30 @@ class Servers:
     s3: Any
     dynamodb: Any
     glue: Any
+
+
+def make_servers(endpoints: Endpoints) -> Servers:
+    """Make the buckets, the Glue database and the ledger's tables."""
+    account = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": REGION}
+    s3 = boto3.client("s3", endpoint_url=endpoints.aws, **account)
+    glue = boto3.client("glue", endpoint_url=endpoints.aws, **account)
+    dynamodb = boto3.client("dynamodb", endpoint_url=endpoints.dynamodb, **account)
+    for bucket in (LANDING, LAKE):
+        s3.create_bucket(Bucket=bucket)
+    glue.create_database(DatabaseInput={"Name": DATABASE, "LocationUri": f"s3://{LAKE}/warehouse/{DATABASE}"})
+    for table, sort_key in ((STATE_TABLE, "file_path"), (BATCHES_TABLE, "batch_id")):
+        dynamodb.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[
+                {"AttributeName": "ingestion_key", "KeyType": "HASH"},
+                {"AttributeName": sort_key, "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("ingestion_key", sort_key)
+            ],
+        )
+    return Servers(s3, dynamodb, glue)
 
 
 def make_contract(**meta: Any) -> Contract:
