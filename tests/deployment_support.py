@@ -219,7 +219,8 @@ class World:
         return created(key, etag, bucket=self.landing, **facts)
 
     def send(self, *events: ObjectCreated) -> Report:
-        """Dispatch events, a message each."""
+        """Dispatch events, a message each, a moment after whatever came before: batch ids sort by time."""
+        self.clock.advance(milliseconds=1)
         return self.dispatcher.dispatch(messages(*([event] for event in events)))
 
     def item(self, key: str, table: str = "orders") -> LedgerItem | None:
