@@ -206,3 +206,13 @@ def test_null_tokens_and_quoted_empty_cells_mean_what_the_contract_says(
     rows = bench.spark.sql(f"SELECT id, name, flag FROM {bench.table_name} ORDER BY id").collect()
     assert [tuple(row) for row in rows] == [(1, None, None), (2, "", None), (3, None, None), (4, None, True)]
     assert bench.state("required.csv") == ("failed", "UnstorableRecords")
+
+
+def test_bytes_that_are_not_utf8_fail_their_file_whatever_stands_beside_it(bench: Workbench):
+    bench.put("latin.csv", "id,name,amount\n1,Müller,1.50\n2,Meier,2.50\n".encode("latin-1"))
+    bench.put("good.csv", rows_of(3, name="Müller"))
+    bench.ingest("latin.csv", "good.csv")
+    assert bench.state("latin.csv") == ("failed", "UnstorableRecords")
+    assert "not text in UTF-8" in bench.attributes("latin.csv")["error_message"]
+    assert bench.state("good.csv") == ("completed", 1)
+    assert bench.rows() == {"good.csv": 1}

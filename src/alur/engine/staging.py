@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 _CHECKS_AT_ONCE = 16
 
-_BYTES_AT_FAULT = ("TextParsingException", "MalformedInputException", "CharacterCodingException", "does not conform")
+_BYTES_AT_FAULT = ("TextParsingException", "MalformedInputException", "CharacterCodingException", "CSV header")
 """What Spark says when a file's bytes, and not the way to them, are at fault."""
 
 

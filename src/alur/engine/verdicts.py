@@ -74,4 +74,5 @@ def judge_records(path: str, staged: Staged) -> UnstorableRecords | None:
     record = str(reason.get("record", ""))[:_RECORD_CHARACTERS]
     columns = reason.get("columns") or []
     fault = f"column {', '.join(columns)} in" if columns else "not as many cells as the header in"
-    return UnstorableRecords(path, staged.bad_rows, staged.rows, f"{fault} {record}")
+    remedy = "; it is not text in UTF-8: convert the file, and upload it again" if "\ufffd" in record else ""
+    return UnstorableRecords(path, staged.bad_rows, staged.rows, f"{fault} {record}{remedy}")

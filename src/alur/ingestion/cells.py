@@ -19,6 +19,8 @@ from alur.contracts.fields import Field
 CORRUPT_RECORD = "_corrupt_record"
 """The reader puts the raw text of a record here whose number of cells is not the header's."""
 
+# Spark decodes bytes that are not UTF-8 as U+FFFD, without a word: stored so, the text would be lost.
+_NOT_TEXT = r"[\x00\x{FFFD}]"
 _WHOLE = r"^\s*[+-]?[0-9]+\s*$"
 _DOUBLE = r"^\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|NaN|[+-]?Infinity)\s*$"
 _BOOLEAN = r"(?i)^\s*(true|false|t|f|yes|no|y|n|1|0)\s*$"
@@ -73,11 +75,10 @@ def is_bad(field: Field, null_values: Sequence[str], value: Column) -> Column:
         null_values: what stands for null, beside the empty cell.
         value: what `value_of` made of it.
     """
-    if not field.nullable:
-        return value.isNull()
-    if spelling_of(field) is None:
-        return F.lit(False)
-    return value.isNull() & _text(field, null_values).isNotNull()
+    if spelling_of(field) is not None:
+        return value.isNull() & _text(field, null_values).isNotNull() if field.nullable else value.isNull()
+    garbled = F.coalesce(value.rlike(_NOT_TEXT), F.lit(False))
+    return garbled if field.nullable else value.isNull() | garbled
 
 
 def any_bad(flags: Sequence[Column]) -> Column:
