@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from alur.aws.clients import client
@@ -43,7 +45,9 @@ def main() -> int:
             clock=utc_now,
         )
     finally:
-        spark.stop()
+        # Of a JVM that has died nothing is left to stop, and what it died of is the error to be seen.
+        with contextlib.suppress(Py4JError, OSError):
+            spark.stop()
     return 0 if finished else 1
 
 

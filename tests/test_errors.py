@@ -8,7 +8,7 @@ import re
 import pytest
 
 from alur import errors
-from alur.errors import AlurError, Permanent, Transient
+from alur.errors import AlurError, Excused, Outside, Permanent, Transient
 
 _LINE = re.compile(r"^    (?P<bars>[│├└─ ]*)(?P<name>[A-Z]\w+)(?P<rest>.*)$")
 _INDENT_CHARACTERS = 4
@@ -28,7 +28,7 @@ def drawn() -> dict[str, tuple[str | None, str | None]]:
             continue
         depth = len(match["bars"]) // _INDENT_CHARACTERS
         branch[depth:] = [match["name"]]
-        word = re.search(r"\b(Transient|Permanent)$", match["rest"].rstrip())
+        word = re.search(r"\b(Transient|Permanent|Excused|Outside)$", match["rest"].rstrip())
         found[match["name"]] = (branch[depth - 1] if depth else None, word[1] if word else None)
     return found
 
@@ -62,10 +62,36 @@ def test_a_leaf_says_once_whether_trying_again_can_help(name: str) -> None:
     assert len(kinds) == (0 if name in UNDECIDED_LEAVES else 1)
 
 
-def test_the_word_at_a_lines_end_is_what_the_class_is() -> None:
-    for name, (_, word) in drawn().items():
-        if word is not None:
-            assert issubclass(classes()[name], getattr(errors, word)), name
+@pytest.mark.parametrize("name", sorted(classes()))
+def test_the_word_at_a_lines_end_is_the_narrowest_that_the_class_is(name: str) -> None:
+    narrowest_first = (Excused, Outside, Transient, Permanent)
+    is_one = [mixin.__name__ for mixin in narrowest_first if issubclass(classes()[name], mixin)]
+    word = drawn()[name][1]
+    # The first three need none: nobody tries again what was declared, set or sent wrongly.
+    if word is not None or issubclass(classes()[name], errors.FileError):
+        assert word == (is_one[0] if is_one else None)
+
+
+def test_excused_is_transient_and_outside_is_permanent() -> None:
+    assert (Excused.__bases__, Outside.__bases__) == ((Transient,), (Permanent,))
+    assert not issubclass(Transient, AlurError)
+    assert not issubclass(Permanent, AlurError)
+
+
+def test_only_a_files_failure_is_ever_excused_or_outside() -> None:
+    kinds = [kind for kind in classes().values() if issubclass(kind, (Excused, Outside))]
+    assert kinds
+    assert all(issubclass(kind, errors.FileError) for kind in kinds)
+
+
+def test_no_exception_of_this_module_is_left_out_of_the_tree() -> None:
+    mixins = {Transient, Excused, Permanent, Outside}
+    raised = {
+        kind
+        for kind in vars(errors).values()
+        if inspect.isclass(kind) and issubclass(kind, BaseException) and kind.__module__ == errors.__name__
+    }
+    assert raised - mixins == set(classes().values())
 
 
 def test_branches_leave_the_decision_to_their_leaves() -> None:

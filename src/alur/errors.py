@@ -17,19 +17,28 @@
     ├── FileError                   why one file failed; its neighbours go on
     │   ├── HeaderMismatch                                                           Permanent
     │   ├── EmptyFile                                                                Permanent
-    │   ├── FileVanished                                                             Permanent
+    │   ├── FileVanished              the object is gone                             Outside
+    │   ├── FileDenied                S3 refuses to hand it out                      Outside
     │   ├── UnstorableRecords                                                        Permanent
     │   ├── UnreadableFile                                                           Permanent
-    │   └── FileChanged               another version came while this one was read   Transient
+    │   ├── TableRefused              the table cannot take rows of its contract     Outside
+    │   ├── KilledRun                 its run died whenever it was read, alone       Permanent
+    │   ├── FileUnavailable           S3 failed while it was read                    Transient
+    │   ├── RunsFailed                run after run could not finish with its batch  Transient
+    │   ├── FileChanged               another version came while this one was read   Excused
+    │   └── RunsNeverBegan            run after run ended before it began            Excused
     ├── ReadNotExact                Spark would read a file of the batch twice           Permanent
+    ├── ReadFailed                  Spark could not read, and no file could be named     Transient
     ├── PublishError                the table could not be written
     │   ├── CommitRefused             somebody published a path of this batch        Transient
     │   ├── CommitUnknown             the catalog's answer was lost                  Transient
-    │   └── TableUnsupported          the table or the platform lacks what is needed Permanent
+    │   ├── TableUnsupported          the table's settings or columns rule it out    Permanent
+    │   └── PlatformUnsupported       this Iceberg lacks what publishing needs       Permanent
     ├── DeployError                 a deploy or a delete of the deployment cannot go on      Permanent
     └── LocalStackError             the local stack cannot start, or a part of it died
 
-Whether trying again can help is a type, not a list of names: `Transient` and `Permanent` are mixed in. A class
+Whether trying again can help is a type, not a list of names: `Transient` and `Permanent` are mixed in; `Excused` is
+transient and costs the file no attempt; `Outside` is permanent for a cause that does not lie in the file. A class
 carries the facts as attributes, and its message is made of them.
 """
 
@@ -42,8 +51,16 @@ class Transient(Exception):
     """Trying the same again later may succeed without anybody changing anything."""
 
 
+class Excused(Transient):
+    """Transient, and nothing that the file is to blame for: it costs no attempt."""
+
+
 class Permanent(Exception):
     """Trying the same again fails again, until the file, the contract, or a person changes something."""
+
+
+class Outside(Permanent):
+    """Permanent, and not for what the file holds: an event that names the same bytes again is worth another try."""
 
 
 class AlurError(Exception):
@@ -221,7 +238,7 @@ class EmptyFile(FileError, Permanent):
         super().__init__(path, "the file is empty: not even a header; upload it whole, or delete it")
 
 
-class FileVanished(FileError, Permanent):
+class FileVanished(FileError, Outside):
     """The object was gone when the job looked.
 
     Args:
@@ -261,7 +278,100 @@ class UnreadableFile(FileError, Permanent):
     """
 
 
-class FileChanged(FileError, Transient):
+class FileDenied(FileError, Outside):
+    """S3 refuses to hand out the object.
+
+    Args:
+        path: `s3://bucket/key`.
+        reason: S3's error code.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            path,
+            f"S3 refuses to hand it out ({reason}): let the job's role read it and its KMS key; then upload it again",
+        )
+        self.reason = reason
+
+
+class FileUnavailable(FileError, Transient):
+    """S3 failed while this object was read, and not with the others.
+
+    Args:
+        path: `s3://bucket/key`.
+        reason: what S3 said.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, f"S3 failed while it was read: {reason}")
+        self.reason = reason
+
+
+class TableRefused(FileError, Outside):
+    """The table cannot take rows of its contract, whatever the file holds.
+
+    Args:
+        path: `s3://bucket/key`.
+        reason: what the table and the contract disagree on, and the remedy.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, f"the table cannot take its rows: {reason}; then upload the file again")
+        self.reason = reason
+
+
+class KilledRun(FileError, Permanent):
+    """Runs died again and again while they ingested this file alone.
+
+    Args:
+        path: `s3://bucket/key`.
+        deaths: how many runs, together with those in which it was not alone.
+        last: what is known of the last one's end.
+    """
+
+    def __init__(self, path: str, deaths: int, last: str) -> None:
+        super().__init__(
+            path,
+            f"{deaths} runs died over it, the last one while it read this file alone ({last}): look into that run's "
+            "log; upload the file in another form, or in parts",
+        )
+        self.deaths = deaths
+        self.last = last
+
+
+class RunsFailed(FileError, Transient):
+    """Runs could not finish with the file's batch, for no reason that the file gave.
+
+    Args:
+        path: `s3://bucket/key`.
+        runs: how many.
+        last: the last one's error.
+    """
+
+    def __init__(self, path: str, runs: int, last: str) -> None:
+        super().__init__(path, f"{runs} runs could not finish with its batch; the last one: {last}")
+        self.runs = runs
+        self.last = last
+
+
+class RunsNeverBegan(FileError, Excused):
+    """Runs of the table ended before they began with anything.
+
+    Args:
+        path: `s3://bucket/key`.
+        runs: how many in a row.
+        last: what EMR says of the last one.
+    """
+
+    def __init__(self, path: str, runs: int, last: str) -> None:
+        super().__init__(
+            path, f"{runs} runs of its table in a row ended before they began; the last one: {last}; look into its log"
+        )
+        self.runs = runs
+        self.last = last
+
+
+class FileChanged(FileError, Excused):
     """The object is not, or not any more, the version that was claimed. Costs the file no attempt.
 
     Args:
@@ -289,6 +399,20 @@ class ReadNotExact(AlurError, Permanent):
         self.file = file
 
 
+class ReadFailed(AlurError, Transient):
+    """Spark could not read some files, and which of them is at fault, if any, is not known.
+
+    Args:
+        problem: what Spark said.
+        bytes_at_fault: the bytes of a file, and not the way to them, are at fault.
+    """
+
+    def __init__(self, problem: str, *, bytes_at_fault: bool) -> None:
+        super().__init__(f"Spark could not read the batch's files: {problem}")
+        self.problem = problem
+        self.bytes_at_fault = bytes_at_fault
+
+
 class PublishError(AlurError):
     """The table could not be written.
 
@@ -312,7 +436,11 @@ class CommitUnknown(PublishError, Transient):
 
 
 class TableUnsupported(PublishError, Permanent):
-    """The table's settings or the platform's Iceberg lack what publishing needs."""
+    """The table's settings or columns do not fit: until the table or the contract changes nothing can be published."""
+
+
+class PlatformUnsupported(PublishError, Permanent):
+    """The platform's Iceberg lacks what publishing needs: no file is to blame, and no run of it can begin."""
 
 
 class DeployError(AlurError, Permanent):

@@ -12,6 +12,7 @@ from alur.errors import SettingsError
 from deployment_support import VARIABLES
 
 NUMBERS = sorted(name for name, value in VARIABLES.items() if value.isdigit())
+WHOLE = sorted(set(NUMBERS) - {"ALUR_BACKOFF_SECONDS"})
 
 
 def test_every_setting_comes_from_its_variable() -> None:
@@ -38,6 +39,18 @@ def test_a_number_that_is_none_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match="'many'") as raised:
         Settings.from_env({**VARIABLES, name: "many"})
     assert raised.value.name == name
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_number_that_must_be_whole_and_is_not_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match="whole number") as raised:
+        Settings.from_env({**VARIABLES, name: "1.5"})
+    assert raised.value.name == name
+
+
+def test_the_rule_for_trying_again_comes_from_the_settings() -> None:
+    found = Settings.from_env({**VARIABLES, "ALUR_BACKOFF_SECONDS": "0.25", "ALUR_MAX_ATTEMPTS": "7"}).retries
+    assert (found.max_attempts, found.backoff_seconds) == (7, 0.25)
 
 
 def test_the_region_may_come_by_its_older_name() -> None:

@@ -297,9 +297,13 @@ class FailingFor:
         self._check([change.key for change in changes])
         return done + self.inner.apply_all(changes[self.after :])
 
-    def apply_together(self, changes: Any) -> bool:
+    def apply_together(self, changes: Any) -> frozenset[int]:
         self._check([change.key for change in changes])
         return self.inner.apply_together(changes)
+
+    def pages(self, ingestion_key: str, after: str | None = None) -> Any:
+        self._check([{"ingestion_key": ingestion_key}])
+        return self.inner.pages(ingestion_key, after)
 
     def open_items(self, ingestion_key: str | None = None) -> Any:
         return self.inner.open_items(ingestion_key)
@@ -308,6 +312,9 @@ class FailingFor:
 ERRORS: list[Callable[[], Exception]] = [
     lambda: LedgerUnavailable("BatchExecuteStatement", "ThrottlingException", "slow"),
     lambda: LedgerRefused("BatchExecuteStatement", "AccessDenied", "no"),
+    lambda: LedgerUnavailable("BatchGetItem", "UnprocessedKeys", "8 times"),
+    lambda: LedgerUnavailable("TransactWriteItems", "TransactionCanceledException", "8 times"),
+    lambda: LedgerRefused("UpdateItem", "ParamValidationError", "no such type"),
 ]
 
 
@@ -339,6 +346,32 @@ def test_an_error_of_the_ledger_fails_that_tables_messages_only_and_nothing_is_l
     assert world.open_batches() == []
 
 
+@pytest.mark.parametrize("make_error", ERRORS)
+def test_what_cannot_be_read_is_never_taken_for_absent_and_fails_the_messages_of_its_table_only(
+    world: World, make_error: Callable[[], Exception]
+) -> None:
+    class Unread(MemoryTable):
+        """Claims are refused by what is there, and what is there cannot be read."""
+
+        def apply_all(self, changes: Sequence[Change]) -> list[Outcome]:
+            if any(change.key["ingestion_key"] == "orders" for change in changes):
+                raise make_error()
+            return super().apply_all(changes)
+
+    first = world.put(A)
+    world.send(first)
+    memory = world.file_table
+    assert isinstance(memory, MemoryTable)
+    memory.__class__ = Unread
+    report = world.send(first, world.event("flights/f.csv"), world.event(B), world.event("elsewhere/x.csv"))
+    assert report.failed_message_ids == ("m0", "m2")
+    assert report.unrouted == 1
+    memory.__class__ = MemoryTable
+    assert world.there(A).attempt == 1
+    assert world.item(B) is None
+    assert world.there("flights/f.csv", "flights").status is Status.PROCESSING
+
+
 def test_s3_that_cannot_be_asked_fails_the_messages_and_claims_nothing(world: World) -> None:
     first = world.put(A)
     world.send(first)
@@ -355,16 +388,30 @@ def test_s3_that_cannot_be_asked_fails_the_messages_and_claims_nothing(world: Wo
     assert world.there(A).status is Status.COMPLETED
 
 
-@pytest.mark.parametrize("kind", [SubmitThrottled, SubmitRefused])
-def test_a_run_that_was_not_started_leaves_claims_and_a_ready_batch(world: World, kind: Any) -> None:
-    world.recorded.fail_next = [kind("00app", "Code", "no")]
+def test_a_run_that_was_turned_away_leaves_claims_and_a_ready_batch(world: World) -> None:
+    world.recorded.fail_next = [SubmitThrottled("00app", "Code", "no")]
     report = world.send(world.event(A))
     assert (report.failed_message_ids, report.errors, report.submissions) == ((), (), ())
     assert world.there(A).status is Status.PROCESSING
     assert len(world.open_batches(BatchState.READY)) == 1
     assert world.batches.open().slots == ()
-    (submission,) = world.reconciler.sweep().submissions
+    (submission,) = world.sweep().submissions
     assert submission.batch_ids == (world.there(A).batch_id,)
+
+
+def test_a_run_that_was_refused_leaves_claims_and_a_ready_batch_and_a_slot_that_rests(world: World) -> None:
+    world.recorded.fail_next = [SubmitRefused("00app", "Code", "no")]
+    report = world.send(world.event(A))
+    assert (report.failed_message_ids, report.errors, report.submissions) == ((), (), ())
+    assert world.there(A).status is Status.PROCESSING
+    assert len(world.open_batches(BatchState.READY)) == 1
+    assert world.batches.open().slots == ()
+    # Else every event and every sweep would ask for what has just been refused.
+    assert world.sweep(seconds=29).submissions == ()
+    assert world.send(world.event(B)).submissions == ()
+    assert world.recorded.calls == 1
+    (submission,) = world.sweep(seconds=32).submissions
+    assert submission.batch_ids == (world.there(A).batch_id, world.there(B).batch_id)
 
 
 def test_a_run_of_which_nobody_knows_is_asked_for_again_under_its_token(world: World) -> None:
@@ -383,46 +430,73 @@ def test_a_run_of_which_nobody_knows_is_asked_for_again_under_its_token(world: W
 
 def test_a_dispatcher_that_outlived_its_lease_opens_its_batch_again(world: World) -> None:
     class Slow(MemoryTable):
-        """While the claims are under way the lease passes, and the reconciler has the batch run and closed."""
+        """While the claims are under way the lease passes, and a sweep finds nothing claimed and closes the batch."""
 
         def apply_all(self, changes: Sequence[Change]) -> list[Outcome]:
-            if world.recorded.calls == 0:
-                world.clock.advance(seconds=301)
-                world.reconciler.sweep()
-                world.run_ends("r0")
-                world.reconciler.sweep()
+            if not closed:
+                closed.extend(world.open_batches(BatchState.CLAIMING))
+                world.sweep(seconds=301)
+                assert world.open_batches() == []
             return super().apply_all(changes)
 
+    closed: list[str] = []
     world.file_table = Slow("file_path")
     report = world.send(world.event(A))
     (submission,) = report.submissions
-    assert submission.run_id == "r1"
-    assert submission.batch_ids == (world.there(A).batch_id,)
-    world.run_ends("r1")
+    assert submission.batch_ids == (world.there(A).batch_id,) == tuple(closed)
+    world.run_ends("r0")
+    world.sweep()
     assert world.there(A).status is Status.COMPLETED
+    assert world.open_batches() == []
 
 
 def test_a_run_that_did_not_see_late_claims_cannot_close_their_batch(world: World) -> None:
     class Slow(MemoryTable):
-        """While the claims are under way the lease passes, and a run reads the ledger without them."""
+        """While the claims are under way the lease passes, and a run reads the ledger without the last of them."""
 
         def apply_all(self, changes: Sequence[Change]) -> list[Outcome]:
-            if not begun:
-                world.clock.advance(seconds=301)
-                world.reconciler.sweep()
-                begun.append(world.batches.begin("orders", world.open_batches()[0], "run"))
-            return super().apply_all(changes)
+            first = super().apply_all(changes[:1])
+            if passes:
+                passes.clear()
+                (submission,) = world.sweep(seconds=301).submissions
+                token = world.recorded.arguments(submission.run_id).token
+                begun.append(world.batches.begin("orders", submission.batch_ids[0], token))
+            return first + super().apply_all(changes[1:])
 
-    begun: list[Any] = []
+    passes, begun = [True], list[Any]()
     world.file_table = Slow("file_path")
-    world.send(world.event(A))
+    world.send(world.event(A), world.event(B))
+    world.complete(A)
     assert not world.batches.close(begun[0], world.clock())
-    world.recorded.states["r0"] = "SUCCESS"
-    (submission,) = world.reconciler.sweep().submissions
-    assert submission.batch_ids == (world.there(A).batch_id,)
+    world.recorded.ends("r0")
+    (submission,) = world.sweep().submissions
+    assert submission.batch_ids == (world.there(B).batch_id,) == (begun[0].batch_id,)
     world.run_ends(submission.run_id)
-    assert world.there(A).status is Status.COMPLETED
+    world.sweep()
+    assert {world.there(key).status for key in (A, B)} == {Status.COMPLETED}
     assert world.open_batches() == []
+
+
+def test_a_dispatcher_that_died_over_its_claims_has_what_it_claimed_ingested(world: World) -> None:
+    class Dying(MemoryTable):
+        def apply_all(self, changes: Sequence[Change]) -> list[Outcome]:
+            super().apply_all(changes[:1])
+            raise KeyboardInterrupt
+
+    memory = world.file_table = Dying("file_path")
+    with pytest.raises(KeyboardInterrupt):
+        world.send(world.event(A), world.event(B))
+    memory.__class__ = MemoryTable
+    assert world.sweep(seconds=299).submissions == ()
+    (submission,) = world.sweep(seconds=1).submissions
+    batch = world.batch_of(A)
+    assert (batch.state, batch.files, batch.size_bytes) == (BatchState.SUBMITTED, 1, 10)
+    assert submission.batch_ids == (batch.batch_id,)
+    assert world.item(B) is None
+    # Its message comes back.
+    assert world.send(world.event(A), world.event(B)).decisions == {
+        "orders": {Decision.DUPLICATE: 1, Decision.CLAIM: 1}
+    }
 
 
 def test_items_that_change_under_every_attempt_fail_the_messages(world: World) -> None:

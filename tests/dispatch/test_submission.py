@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from alur.dispatch.job_arguments import JobArguments
 from alur.dispatch.submission import BATCHES_PER_RUN, choose_ready
-from alur.ledger.batches import Batch, BatchState, Open, Slot
+from alur.ledger.batches import Batch, BatchState, Open, Slot, SlotHistory
+from alur.ledger.memory import MemoryTable
+from alur.ledger.table import Attributes
 from alur.local.environment import Endpoints
 from deployment_support import World, make_world
 from ledger_support import KEY, NOW
@@ -30,18 +33,42 @@ def slot(*batch_ids: str) -> Slot:
     return Slot(KEY, 0, "run-0", "00app", "{}", batch_ids, NOW)
 
 
-def chosen(open_now: Open, known: Batch | None = None) -> list[str]:
-    return [one.batch_id for one in choose_ready(open_now, known)]
+def chosen(open_now: Open, known: Batch | None = None, gone: Collection[str] = ()) -> list[str]:
+    return [one.batch_id for one in choose_ready(open_now, known, NOW, gone)]
 
 
 def test_the_oldest_ready_batches_are_chosen() -> None:
-    states = {"3": BatchState.READY, "1": BatchState.READY, "2": BatchState.CLAIMING, "4": BatchState.SUBMITTED}
-    assert chosen(Open(tuple(batch(name, state) for name, state in states.items()), ())) == ["1", "3"]
+    names = {state: f"{number}" for number, state in enumerate(BatchState)}
+    others = [batch(name, state) for state, name in names.items() if state is not BatchState.READY]
+    assert chosen(Open((batch("9"), *others, batch("3")), ())) == ["3", "9"]
 
 
-def test_what_a_slot_holds_is_not_chosen_again() -> None:
-    assert chosen(Open((batch("1"), batch("2")), (slot("1"),))) == ["2"]
-    assert chosen(Open((), (slot("1"),)), batch("1")) == []
+def test_what_the_index_shows_and_is_gone_is_not_chosen_again() -> None:
+    assert chosen(Open((batch("1"), batch("2")), ()), gone={"1"}) == ["2"]
+    assert chosen(Open((), ()), batch("1"), gone={"1"}) == []
+
+
+@pytest.mark.parametrize(
+    ("not_before", "is_chosen"),
+    [(None, True), (NOW - timedelta(days=1), True), (NOW, True), (NOW + timedelta(milliseconds=1), False)],
+)
+def test_what_is_ready_later_is_not_chosen_before_its_time(not_before: datetime | None, is_chosen: bool) -> None:
+    later = replace(batch("1"), not_before=not_before)
+    assert chosen(Open((later, batch("2")), ())) == (["1", "2"] if is_chosen else ["2"])
+
+
+def test_a_batch_that_is_to_run_alone_runs_alone_and_when_it_is_its_turn() -> None:
+    def alone(name: str) -> Batch:
+        return replace(batch(name), alone=True)
+
+    assert chosen(Open((alone("1"), batch("2"), batch("3")), ())) == ["1"]
+    assert chosen(Open((alone("1"), alone("2")), ())) == ["1"]
+    assert chosen(Open((batch("1"), alone("2"), batch("3")), ())) == ["1", "3"]
+    assert chosen(Open((alone("1"), batch("2")), ()), gone={"1"}) == ["2"]
+    # One whose time has not come holds nobody up.
+    later = replace(alone("1"), not_before=NOW + timedelta(minutes=1))
+    assert chosen(Open((later, batch("2")), ())) == ["2"]
+    assert chosen(Open((batch("2"),), ()), alone("1")) == ["1"]
 
 
 def test_a_batch_that_the_index_does_not_show_yet_is_chosen() -> None:
@@ -66,8 +93,11 @@ def test_orders_are_read_back_as_they_were_rendered() -> None:
         landing_bucket="landing",
         lake_bucket="lake",
         region="eu-central-1",
+        max_attempts=5,
+        backoff_seconds=0.5,
     )
     assert JobArguments.parse(orders.render()) == orders
+    assert (orders.retries.max_attempts, orders.retries.backoff_seconds) == (5, 0.5)
     assert len(orders.render()) <= 1024
 
 
@@ -130,10 +160,35 @@ def test_nothing_ready_starts_nothing(world: World) -> None:
 
 
 def test_a_slot_that_rests_is_taken_to_the_minute(world: World) -> None:
-    taken = replace(slot("b1"), taken_at=NOW)
-    assert world.batches.take_slot(taken, not_started_since=NOW)
+    taken = slot()
+    assert world.batches.take_slot(taken, now=NOW, not_started_since=NOW) == frozenset()
     world.batches.record_run(taken, "r0", NOW)
-    assert world.batches.free_slot(taken)
+    assert world.batches.settle_slot(taken, SlotHistory(), [])
     again = replace(taken, token="run-1")
-    assert not world.batches.take_slot(again, not_started_since=NOW - timedelta(milliseconds=1))
-    assert world.batches.take_slot(again, not_started_since=NOW)
+    assert world.batches.take_slot(again, now=NOW, not_started_since=NOW - timedelta(milliseconds=1)) is None
+    assert world.batches.take_slot(again, now=NOW, not_started_since=NOW) == frozenset()
+
+
+def test_a_run_is_asked_for_without_the_batches_that_only_the_index_shows_as_ready(world: World) -> None:
+    class Behind(MemoryTable):
+        """Its index still shows as ready what somebody else's run has taken."""
+
+        def open_items(self, ingestion_key: str | None = None) -> Iterable[Attributes]:
+            found = super().open_items(ingestion_key)
+            return [{**item, "state": "ready"} if item["batch_id"] == first else item for item in found]
+
+    wide = world.configured(max_runs_per_table=2)
+    wide.send(wide.event("orders/a.csv"))
+    first = wide.there("orders/a.csv").batch_id
+    assert isinstance(world.batch_table, MemoryTable)
+    world.batch_table.__class__ = Behind
+    (submission,) = wide.send(wide.event("orders/b.csv")).submissions
+    assert submission.batch_ids == (wide.there("orders/b.csv").batch_id,)
+    assert wide.submitter.submit_ready("orders") is None
+    assert len(wide.recorded.requests) == 2
+
+
+def test_a_run_is_told_by_which_rule_what_fails_is_tried_again(world: World) -> None:
+    (submission,) = world.configured(max_attempts=7, backoff_seconds=2.5).send(world.event("orders/a.csv")).submissions
+    retries = world.recorded.arguments(submission.run_id).retries
+    assert (retries.max_attempts, retries.backoff_seconds) == (7, 2.5)

@@ -11,7 +11,6 @@ from alur.contracts import DecimalField, LongField, StringField, TimestampField
 from alur.contracts.contract import Contract
 from alur.engine.iceberg import IcebergTable
 from alur.engine.tables import PROPERTIES
-from alur.errors import TableUnsupported
 from alur.ledger.batches import BatchState
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
@@ -66,10 +65,10 @@ def test_a_contract_that_gained_a_column_widens_the_table_and_one_that_changed_a
     other = bench.with_contract(contract_of({"id": StringField(), "name": StringField(), "amount": StringField()}))
     other.put("d.csv", rows_of(5))
     batch = other.claim("d.csv")
-    with pytest.raises(TableUnsupported, match="column id is bigint in the table and string in"):
-        other.run(batch)
-    assert other.state("d.csv") == ("processing", None)
-    assert other.batch_state(batch) is BatchState.READY
+    assert other.run(batch)
+    assert other.state("d.csv") == ("failed", "TableRefused")
+    assert "column id is bigint in the table and string in" in other.attributes("d.csv")["error_message"]
+    assert other.batch_state(batch) is BatchState.CLOSED
     assert bench.values("id") == [2, 3, 4]
 
 
@@ -82,16 +81,18 @@ def test_a_merge_on_read_table_is_refused_before_and_while_staging(bench: Workbe
     switch = MERGE_ON_READ.format(table=bench.table_name)
     with monkeypatch.context() as patch:
         once_before(patch, IcebergTable, "remove_rows", lambda: bench.spark.sql(switch))
-        with pytest.raises(TableUnsupported, match="delete files"):
-            bench.batch_run(batch).run()
-    with pytest.raises(TableUnsupported, match=r"write\.delete\.mode is merge-on-read"):
-        bench.run(batch)
+        assert bench.run(batch)
+    assert bench.state("a.csv") == ("failed", "TableRefused")
+    assert "delete files" in bench.attributes("a.csv")["error_message"]
+    again = bench.claim("a.csv")
+    assert bench.run(again)
+    assert bench.state("a.csv") == ("failed", "TableRefused")
+    assert "write.delete.mode is merge-on-read" in bench.attributes("a.csv")["error_message"]
     assert bench.values("id") == [1, 2, 8]
-    assert bench.state("a.csv") == ("processing", None)
     assert bench.branches() == ["main"]
 
     bench.spark.sql(f"ALTER TABLE {bench.table_name} SET TBLPROPERTIES ('write.delete.mode'='copy-on-write')")
-    assert bench.run(batch)
+    bench.ingest("a.csv")
     assert bench.values("id") == [3, 8]
 
 

@@ -30,7 +30,7 @@ class Seen:
 def _stage(storage: Any, slept: list[float]) -> dict[str, Any]:
     stager = Stager(
         # Nothing is left to be read: neither is touched.
-        spark=None,  # type: ignore[arg-type]
+        reader=None,  # type: ignore[arg-type]
         table=None,  # type: ignore[arg-type]
         contract=make_contract(),
         storage=storage,

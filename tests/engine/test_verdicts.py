@@ -7,7 +7,7 @@ import json
 import pytest
 
 from alur.contracts.contract import OnOverwrite
-from alur.engine.iceberg import Found, Staged
+from alur.engine.ports import Found, Staged
 from alur.engine.verdicts import divide, judge_records, relevant
 from alur.ledger.model import LedgerItem, Status
 

@@ -23,11 +23,13 @@ from alur.dispatch.job_arguments import JobArguments
 from alur.engine.batch import BatchRun, Workshop
 from alur.engine.iceberg import IcebergTable
 from alur.engine.job import run_job
+from alur.engine.spark_reader import SparkReader
 from alur.engine.tables import ensure_table
 from alur.ledger.batches import Batch, BatchState, batch_store, new_batch_id
 from alur.ledger.files import file_ledger
 from alur.ledger.manifest import Candidate, Manifest
 from alur.ledger.model import FileVersion, LedgerItem
+from alur.ledger.retries import Retries
 from alur.ledger.transitions import Claimant, claim
 from alur.local.environment import REGION, Endpoints
 from spark_session import LAKE
@@ -185,6 +187,8 @@ class Workbench:
             LANDING,
             LAKE,
             "us-east-1",
+            3,
+            60.0,
         )
 
     def run(self, *batches: Batch) -> bool:
@@ -211,12 +215,16 @@ class Workbench:
         assert self.run(batch)
         return batch
 
+    def open_table(self) -> tuple[IcebergTable, SparkReader]:
+        """Make the table if it is not there, and return it with its reader."""
+        table = ensure_table(self.spark, "alur", DATABASE, self.contract)
+        return table, SparkReader(self.spark, self.contract, table)
+
     def batch_run(self, batch: Batch) -> BatchRun:
         """Return one batch's work, to be run by the test itself."""
         workshop = Workshop(
-            spark=self.spark,
             contract=self.contract,
-            table=ensure_table(self.spark, "alur", DATABASE, self.contract),
+            open_table=self.open_table,
             files=self.files,
             batches=self.batches,
             storage=self.storage,
@@ -224,6 +232,7 @@ class Workbench:
             token="suite",
             clock=utc_now,
             sleep=self.slept.append,
+            retries=Retries(),
         )
         return BatchRun(workshop, batch, Manifest.from_document(self.storage.get_document(batch.manifest_uri)))
 

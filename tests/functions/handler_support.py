@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,13 @@ class Context:
     function_name, memory_limit_in_mb = "function", 256
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id = "request"
+    remaining = 300_000
 
-for event in json.load(sys.stdin):
+    def get_remaining_time_in_millis(self):
+        return self.remaining
+
+given = json.load(sys.stdin)
+for event, Context.remaining in zip(given["events"], given["remaining"], strict=True):
     try:
         outcome = {"answer": app.handler(event, Context())}
     except Exception as error:
@@ -47,8 +52,17 @@ class Invocation:
         return found
 
 
-def invoke(function: str, events: list[Any], env: Mapping[str, str]) -> list[Invocation]:
-    """Hand events to a function's handler, one after another in one process."""
+def invoke(
+    function: str, events: list[Any], env: Mapping[str, str], *, remaining: Sequence[int] = ()
+) -> list[Invocation]:
+    """Hand events to a function's handler, one after another in one process.
+
+    Args:
+        function: its folder.
+        events: what it is called with.
+        env: its environment.
+        remaining: how many milliseconds it has left at each of them; five minutes by default.
+    """
     app = ROOT / "functions" / function / "app.py"
     environment = {
         **os.environ,
@@ -60,7 +74,7 @@ def invoke(function: str, events: list[Any], env: Mapping[str, str]) -> list[Inv
     }
     done = subprocess.run(
         [sys.executable, "-c", _RUNNER, str(app)],
-        input=json.dumps(events),
+        input=json.dumps({"events": events, "remaining": list(remaining) or [300_000] * len(events)}),
         env=environment,
         capture_output=True,
         text=True,

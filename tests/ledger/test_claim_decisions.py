@@ -9,7 +9,7 @@ import pytest
 from alur.contracts.contract import OnOverwrite
 from alur.ledger.model import LedgerItem, Status
 from alur.ledger.transitions import Decision, decide_by_event, decide_by_object
-from ledger_support import claimant, item, version
+from ledger_support import NOW, claimant, item, version
 
 CLAIM, DUPLICATE, LOOK = Decision.CLAIM, Decision.DUPLICATE, Decision.LOOK
 REMEMBER, SKIPPED, GONE = Decision.REMEMBER, Decision.SKIPPED, Decision.GONE
@@ -19,6 +19,8 @@ REMEMBER, SKIPPED, GONE = Decision.REMEMBER, Decision.SKIPPED, Decision.GONE
 TRANSIENT = {"error_type": "FileChanged", "is_permanent": False}
 PERMANENT = {"error_type": "HeaderMismatch", "is_permanent": True}
 VANISHED = {"error_type": "FileVanished", "is_permanent": True}
+DENIED = {"error_type": "FileDenied", "is_permanent": True}
+REFUSED_BY_TABLE = {"error_type": "TableRefused", "is_permanent": True}
 OTHER_CONTRACT = {**PERMANENT, "contract_fingerprint": "f0"}
 NO_FINGERPRINT = {**PERMANENT, "contract_fingerprint": None}
 
@@ -33,6 +35,10 @@ KINDS: dict[str, LedgerItem | None] = {
     "failed, permanent, of another contract": item(Status.FAILED, **OTHER_CONTRACT),
     "failed, permanent, of no known contract": item(Status.FAILED, **NO_FINGERPRINT),
     "failed, the object was missing": item(Status.FAILED, **VANISHED),
+    "failed, S3 did not hand it out": item(Status.FAILED, **DENIED),
+    "failed, the table did not take it": item(Status.FAILED, **REFUSED_BY_TABLE),
+    "failed, tried often enough": item(Status.FAILED, error_type="RunsFailed", attempt=3),
+    "failed, waits for its next try": item(Status.FAILED, **TRANSIENT, next_try_at=NOW),
 }
 
 BY_EVENT = {
@@ -56,6 +62,14 @@ BY_EVENT = {
     ("failed, permanent, of no known contract", "other"): LOOK,
     ("failed, the object was missing", "same"): LOOK,
     ("failed, the object was missing", "other"): LOOK,
+    ("failed, waits for its next try", "same"): LOOK,
+    ("failed, waits for its next try", "other"): LOOK,
+    ("failed, tried often enough", "same"): LOOK,
+    ("failed, tried often enough", "other"): LOOK,
+    ("failed, the table did not take it", "same"): LOOK,
+    ("failed, the table did not take it", "other"): LOOK,
+    ("failed, S3 did not hand it out", "same"): LOOK,
+    ("failed, S3 did not hand it out", "other"): LOOK,
 }
 
 BY_OBJECT = {
@@ -79,6 +93,14 @@ BY_OBJECT = {
     ("failed, permanent, of no known contract", "other"): CLAIM,
     ("failed, the object was missing", "same"): CLAIM,
     ("failed, the object was missing", "other"): CLAIM,
+    ("failed, waits for its next try", "same"): CLAIM,
+    ("failed, waits for its next try", "other"): CLAIM,
+    ("failed, tried often enough", "same"): CLAIM,
+    ("failed, tried often enough", "other"): CLAIM,
+    ("failed, the table did not take it", "same"): CLAIM,
+    ("failed, the table did not take it", "other"): CLAIM,
+    ("failed, S3 did not hand it out", "same"): CLAIM,
+    ("failed, S3 did not hand it out", "other"): CLAIM,
 }
 
 SKIPPED_UNDER_SKIP = {kind for kind in KINDS if kind.startswith("completed")}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from alur.aws.dynamodb import BotoDynamo
 from alur.errors import EmptyFile, LedgerRefused, LedgerUnavailable
-from alur.ledger.batches import Batch, BatchState, BatchStore, Slot
+from alur.ledger.batches import Batch, BatchResult, BatchState, BatchStore, Move, Slot, SlotHistory
 from alur.ledger.dynamo import DynamoTable, render_statement
 from alur.ledger.files import FileLedger
 from alur.ledger.gateway import DynamoGateway, Statement, StatementResult, Update
@@ -36,8 +38,13 @@ class Passing:
     def update_item(self, update: Update) -> tuple[bool, Attributes | None]:
         return self.inner.update_item(update)
 
-    def transact(self, updates: Sequence[Update]) -> bool:
+    def transact(self, updates: Sequence[Update]) -> frozenset[int]:
         return self.inner.transact(updates)
+
+    def partition_pages(
+        self, table: str, partition: tuple[str, str], after: tuple[str, str] | None
+    ) -> Iterator[Sequence[Attributes]]:
+        return self.inner.partition_pages(table, partition, after)
 
     def index_items(self, table: str, index: str, partition: tuple[str, str] | None) -> Iterable[Attributes]:
         return self.inner.index_items(table, index, partition)
@@ -145,13 +152,21 @@ def test_a_batchs_whole_life_goes_on_when_every_answer_is_lost(inner: BotoDynamo
     slot = Slot(KEY, 0, "run-1", "app", "{}", ("b1",), NOW)
     batches.create(batch)
     assert batches.make_ready(batch, files=2, size_bytes=20)
-    assert batches.take_slot(slot, not_started_since=NOW)
+    assert batches.take_slot(slot, now=NOW, not_started_since=NOW) == frozenset()
     assert batches.record_run(slot, "r1", NOW)
     begun = batches.begin(KEY, "b1", "run-1")
     assert begun is not None
     assert begun.begun_by == {"run-1"}
-    batches.close(begun, NOW)
-    assert batches.free_slot(slot)
+    assert batches.settle_slot(slot, SlotHistory(failed_in_a_row=1), [Move(begun, BatchState.WAITING)])
+    waiting = batches.read(KEY, "b1")
+    assert waiting is not None
+    again = {"not_before": NOW, "alone": True, "last_look": False, "files": 2, "size_bytes": 20}
+    assert batches.repeat(waiting, **again)
+    assert batches.take_slot(replace(slot, token="run-2"), now=NOW, not_started_since=NOW) == frozenset()
+    begun = batches.begin(KEY, "b1", "run-2")
+    assert begun is not None
+    assert batches.close(begun, NOW, BatchResult("run-2", 2, 0, 0, 2, 20, 30))
+    assert batches.settle_slot(replace(slot, token="run-2"), SlotHistory(), [])
     assert batches.open() == batches.open(KEY)
     assert not batches.open().batches
     assert not batches.open().slots
@@ -193,6 +208,105 @@ def test_an_error_of_one_statement_inside_a_success_raises(inner: BotoDynamo, na
     with pytest.raises(LedgerRefused) as raised:
         table.apply_all([insert("a"), insert("b")])
     assert (raised.value.code, raised.value.operation) == (code, "BatchExecuteStatement")
+
+
+def test_every_error_that_a_statement_can_have_is_an_outcome_or_tried_again_or_raises(
+    dynamodb: Any, inner: BotoDynamo, name: str
+) -> None:
+    codes = set(dynamodb.meta.service_model.shape_for("BatchStatementErrorCodeEnum").enum)
+    refused = {"ConditionalCheckFailed", "DuplicateItem"}
+    raised = {"AccessDenied", "ValidationError", "ResourceNotFound", "ItemCollectionSizeLimitExceeded"}
+    assert refused | set(THROTTLED) | raised == codes
+    for number, code in enumerate(sorted(codes)):
+        slept: list[float] = []
+        table = DynamoTable(Answering(inner, {0: code}), name, "batch_id", slept.append)
+        change = insert(f"every-{number}")
+        if code in raised:
+            with pytest.raises(LedgerRefused):
+                table.apply_all([change])
+        else:
+            (outcome,) = table.apply_all([change])
+            # Refused without an item that says why: it has not happened.
+            assert (outcome.applied, len(slept)) == (code in THROTTLED, int(code in THROTTLED))
+        assert len(inner.get_items(name, [change.key])) == (code in THROTTLED)
+
+
+def test_statements_after_one_that_raises_are_not_said_to_have_happened(inner: BotoDynamo, name: str) -> None:
+    table = DynamoTable(Answering(inner, {}, {3: "AccessDenied"}), name, "batch_id")
+    changes = [insert(f"{number:02d}") for number in range(60)]
+    with pytest.raises(LedgerRefused):
+        table.apply_all(changes)
+    # The first call's 25 and the second's others have happened: whoever comes back finds them his own.
+    again = DynamoTable(inner, name, "batch_id").apply_all(changes)
+    assert all(outcome.applied for outcome in again)
+
+
+def test_a_transaction_whose_answer_was_lost_is_repeated_under_its_token_and_has_won(
+    dynamodb: Any, inner: BotoDynamo, name: str
+) -> None:
+    lost: list[int] = []
+
+    def lose(request: Any, **_: Any) -> None:
+        if not lost:
+            lost.append(1)
+            answer = dynamodb._endpoint.http_session.send(request)
+            assert answer.status_code == 200
+            raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
+
+    event = "before-send.dynamodb.TransactWriteItems"
+    dynamodb.meta.events.register(event, lose)
+    try:
+        batches = BatchStore(DynamoTable(inner, name, "batch_id"))
+        slot = Slot(KEY, 0, "run-1", "app", "{}", (), NOW)
+        assert batches.take_slot(slot, now=NOW, not_started_since=NOW) == frozenset()
+    finally:
+        dynamodb.meta.events.unregister(event, lose)
+    assert lost
+    assert batches.read_slot(KEY, 0) == slot
+
+
+class Cancelling(Passing):
+    """Transactions are refused by the conditions of the updates that a test names."""
+
+    def __init__(self, inner: DynamoGateway, *refused: frozenset[int]) -> None:
+        super().__init__(inner)
+        self.refused = list(refused)
+
+    def transact(self, updates: Sequence[Update]) -> frozenset[int]:
+        return self.refused.pop(0) if self.refused else self.inner.transact(updates)
+
+
+def test_what_a_refused_transaction_means_for_a_slot_is_what_its_numbers_say(inner: BotoDynamo, name: str) -> None:
+    def taken(*refused: int) -> frozenset[str] | None:
+        gateway = Cancelling(inner, frozenset(refused))
+        slot = Slot(KEY, 0, "run-1", "app", "{}", ("b1", "b2", "b3"), NOW)
+        batches = BatchStore(DynamoTable(gateway, name, "batch_id"))
+        return batches.take_slot(slot, now=NOW, not_started_since=NOW)
+
+    # The slot is not to be had: whatever else was refused, nobody is said to be gone.
+    assert taken(0) is None
+    assert taken(0, 1, 3) is None
+    # These are not ready; of the others nothing was said.
+    assert taken(2) == {"b2"}
+    assert taken(1, 3) == {"b1", "b3"}
+
+
+def test_a_run_is_noted_where_it_can_be_though_one_of_its_batches_has_gone_on(inner: BotoDynamo, name: str) -> None:
+    batches = BatchStore(DynamoTable(inner, name, "batch_id"))
+    for batch_id in ("b1", "b2"):
+        batch = Batch(KEY, batch_id, BatchState.CLAIMING, "s3://lake/m", 1, 1, NOW, NOW)
+        batches.create(batch)
+        assert batches.make_ready(batch, files=1, size_bytes=1)
+    slot = Slot(KEY, 0, "run-1", "app", "{}", ("b1", "b2"), NOW)
+    assert batches.take_slot(slot, now=NOW, not_started_since=NOW) == frozenset()
+    gone_on = Change({"ingestion_key": KEY, "batch_id": "b1"}, (), {"token": "run-2"})
+    DynamoTable(inner, name, "batch_id").apply(gone_on)
+    assert not batches.record_run(slot, "r1", NOW)
+    found = batches.read_all(KEY, ["b1", "b2"])
+    assert (found["b1"].run_ids, found["b2"].run_ids) == (frozenset(), {"r1"})
+    held = batches.read_slot(KEY, 0)
+    assert held is not None
+    assert held.run_id == "r1"
 
 
 def test_a_real_error_inside_a_success_raises(inner: BotoDynamo, name: str) -> None:

@@ -7,7 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alur.ledger.batches import Batch, BatchResult, BatchState, BatchStore, Slot, new_batch_id
+from alur.ledger.batches import (
+    ERROR_LIMIT_CHARACTERS,
+    RUN_DIED,
+    Batch,
+    BatchResult,
+    BatchState,
+    BatchStore,
+    Move,
+    Slot,
+    SlotHistory,
+    Walk,
+    new_batch_id,
+)
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Candidate, Manifest
 from alur.ledger.memory import MemoryTable
@@ -81,6 +93,7 @@ def test_a_claim_is_read_back_as_it_was_made() -> None:
         version_id="v1",
         event_at=NOW,
         claimed_at=NOW + timedelta(seconds=1),
+        last_modified=NOW,
     )
 
 
@@ -90,9 +103,86 @@ def test_a_batch_is_read_back_as_it_was_made() -> None:
     store.create(batch)
     assert store.read(KEY, "b1") == batch
     assert store.read(KEY, "b2") is None
-    result = BatchResult("run-1", 2, 1, 20, 30, 40)
-    store.finish(batch, result)
-    assert store.read(KEY, "b1") == replace(batch, result=result)
+    result = BatchResult("run-1", 2, 1, 3, 20, 30, 40)
+    store.finish(batch, "run-1", result)
+    assert store.read(KEY, "b1") == replace(batch, result=result, finished_by=frozenset({"run-1"}))
+
+
+def test_a_half_is_read_back_with_what_it_has_of_its_whole() -> None:
+    store = BatchStore(MemoryTable("batch_id"))
+    batch = Batch(
+        KEY,
+        "b1",
+        BatchState.CLAIMING,
+        "s3://lake/m",
+        3,
+        30,
+        NOW,
+        NOW,
+        charged_before=2,
+        last_error_type="RunDied",
+        last_error="it died",
+        alone=True,
+    )
+    store.create(batch)
+    assert store.read(KEY, "b1") == batch
+    assert batch.charges == 2
+    assert batch.own_charges == 0
+
+
+def test_what_a_batch_has_cost_is_who_began_it_and_did_not_finish_and_is_not_excused() -> None:
+    store = BatchStore(MemoryTable("batch_id"))
+    batch = Batch(KEY, "b1", BatchState.CLAIMING, "s3://lake/m", 3, 30, NOW, NOW, charged_before=1)
+    store.create(batch)
+    assert store.make_ready(batch, files=3, size_bytes=30)
+    for number, excuses in enumerate([False, True, False]):
+        slot = Slot(KEY, 0, f"run-{number}", "app", "{}", ("b1",), NOW)
+        assert store.take_slot(slot, now=NOW, not_started_since=NOW) == frozenset()
+        begun = store.begin(KEY, "b1", slot.token)
+        assert begun is not None
+        assert store.settle_slot(slot, SlotHistory(), [Move(begun, BatchState.READY, excuses=excuses)])
+    store.finish(batch, "run-2", BatchResult("run-2", 3, 0, 0, 3, 20, 30))
+    found = store.read(KEY, "b1")
+    assert found is not None
+    assert (found.begun_by, found.excused) == ({"run-0", "run-1", "run-2"}, {"run-1"})
+    assert (found.own_charges, found.charges) == (1, 2)
+
+
+def test_what_is_known_of_a_runs_end_is_kept_where_the_run_could_not_say_it() -> None:
+    store = BatchStore(MemoryTable("batch_id"))
+    batch = Batch(KEY, "b1", BatchState.CLAIMING, "s3://lake/m", 3, 30, NOW, NOW)
+    store.create(batch)
+    assert store.make_ready(batch, files=3, size_bytes=30)
+    slot = Slot(KEY, 0, "run-0", "app", "{}", ("b1",), NOW)
+    assert store.take_slot(slot, now=NOW, not_started_since=NOW) == frozenset()
+    begun = store.begin(KEY, "b1", "run-0")
+    assert begun is not None
+    # An earlier run's own error blamed no file: it says nothing of this one's end.
+    store.stumble(batch, "run-before", error_type="StorageUnavailable", error="503", blames_files=False)
+    move = Move(begun, BatchState.WAITING, error=(RUN_DIED, "x" * 10_000))
+    assert store.settle_slot(slot, SlotHistory(), [move])
+    found = store.read(KEY, "b1")
+    assert found is not None
+    assert (found.last_error_type, found.last_error) == (RUN_DIED, "x" * ERROR_LIMIT_CHARACTERS)
+    assert found.blames_files
+
+
+def test_a_walk_is_read_back_as_it_was_written() -> None:
+    store = BatchStore(MemoryTable("batch_id"))
+    assert store.read_walk(KEY) is None
+    walk = Walk(KEY, "f1", NOW)
+    assert store.write_walk(walk, None)
+    assert store.read_walk(KEY) == walk
+    further = replace(walk, after="s3://landing/orders/ü.csv")
+    assert store.write_walk(further, walk)
+    assert store.read_walk(KEY) == further
+    # Whoever read it before is too late.
+    assert not store.write_walk(replace(walk, after="s3://landing/orders/z.csv"), walk)
+    done = replace(walk, is_done=True)
+    assert store.write_walk(done, further)
+    assert store.read_walk(KEY) == done
+    # It is no batch and no slot, and nobody has to look at it.
+    assert (store.open().batches, store.open().slots) == ((), ())
 
 
 def test_a_batch_id_is_never_used_twice() -> None:
@@ -114,10 +204,35 @@ def test_batch_ids_sort_by_time_and_differ_at_the_same_moment() -> None:
 def test_a_slot_is_read_back_as_it_was_taken_and_with_its_run() -> None:
     store = BatchStore(MemoryTable("batch_id"))
     slot = Slot(KEY, 2, "run-1", "app", '{"name":"x"}', ("b1",), NOW)
-    assert store.take_slot(slot, not_started_since=NOW)
+    assert store.take_slot(slot, now=NOW, not_started_since=NOW) == {"b1"}
+    assert store.open().slots == ()
+    batch = Batch(KEY, "b1", BatchState.CLAIMING, "s3://lake/m", 3, 30, NOW, NOW)
+    store.create(batch)
+    assert store.make_ready(batch, files=3, size_bytes=30)
+    assert store.take_slot(slot, now=NOW, not_started_since=NOW) == frozenset()
     assert store.open().slots == (slot,)
-    assert not store.record_run(slot, "00f1", NOW)
+    assert store.read_slot(KEY, 2) == slot
+    assert store.record_run(slot, "00f1", NOW)
     assert store.open(KEY).slots == (replace(slot, run_id="00f1"),)
+
+
+def test_a_slot_remembers_its_runs_from_one_to_the_next() -> None:
+    store = BatchStore(MemoryTable("batch_id"))
+    first = Slot(KEY, 0, "run-0", "app", "{}", (), NOW)
+    assert store.take_slot(first, now=NOW, not_started_since=NOW) == frozenset()
+    history = SlotHistory(3, 2, NOW + timedelta(minutes=5))
+    assert store.settle_slot(first, history, [])
+    assert store.read_slot(KEY, 0) is None
+    second = replace(first, token="run-1")
+    moment = timedelta(milliseconds=1)
+    assert store.take_slot(second, now=NOW + timedelta(minutes=5) - moment, not_started_since=NOW) is None
+    assert store.take_slot(second, now=NOW + timedelta(minutes=5), not_started_since=NOW) == frozenset()
+    assert store.read_slot(KEY, 0) == replace(second, history=history)
+    assert store.settle_slot(second, SlotHistory(), [])
+    assert store.take_slot(replace(first, token="run-2"), now=NOW, not_started_since=NOW) == frozenset()
+    taken = store.read_slot(KEY, 0)
+    assert taken is not None
+    assert taken.history == SlotHistory()
 
 
 def test_a_manifest_is_read_back_as_it_was_written() -> None:

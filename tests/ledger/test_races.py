@@ -16,10 +16,10 @@ import pytest
 
 from alur.aws.dynamodb import BotoDynamo
 from alur.errors import EmptyFile
-from alur.ledger.batches import Batch, BatchState, BatchStore, Slot, batch_store
+from alur.ledger.batches import Batch, BatchState, BatchStore, Move, Slot, SlotHistory, batch_store
 from alur.ledger.files import FileLedger, file_ledger
-from alur.ledger.model import Status
-from alur.ledger.transitions import claim, complete, fail
+from alur.ledger.model import LedgerItem, Status
+from alur.ledger.transitions import claim, complete, fail, hand_over
 from ledger_support import KEY, NOW, claimant, create_batches_table, unique, version
 
 ROUNDS = 8
@@ -112,54 +112,104 @@ def test_a_completion_and_a_failure_at_the_same_moment_leave_a_completion(ledger
         assert (found.status, found.error_type) == (Status.COMPLETED, None)
 
 
-def test_a_dispatcher_and_a_reconciler_that_make_a_batch_ready_know_which_of_them_did(batches: BatchStore) -> None:
+def test_a_dispatcher_and_a_reconciler_that_gives_it_up_know_which_of_them_was_first(batches: BatchStore) -> None:
     for _ in range(ROUNDS):
         batch = Batch(unique("t"), "b1", BatchState.CLAIMING, "s3://lake/m", 3, 30, NOW, NOW)
         batches.create(batch)
         done = at_once(
             lambda batch=batch: batches.make_ready(batch, files=2, size_bytes=20),
-            lambda batch=batch: batches.make_ready(batch, files=3, size_bytes=30),
+            lambda batch=batch: batches.give_claiming_up(batch, NOW),
         )
         assert sorted(done) == [False, True]
         found = batches.read(batch.ingestion_key, "b1")
         assert found is not None
+        assert found.state is (BatchState.READY if done[0] else BatchState.WAITING)
         assert found.files == (2 if done[0] else 3)
+
+
+def ready(batches: BatchStore, table: str, *names: str) -> None:
+    for name in names:
+        batch = Batch(table, name, BatchState.CLAIMING, "s3://lake/m", 3, 30, NOW, NOW)
+        batches.create(batch)
+        assert batches.make_ready(batch, files=1, size_bytes=1)
+
+
+def take(batches: BatchStore, slot: Slot) -> frozenset[str] | None:
+    return batches.take_slot(slot, now=NOW, not_started_since=NOW)
 
 
 def test_a_slot_is_taken_once_however_many_want_it(batches: BatchStore) -> None:
     for _ in range(ROUNDS):
         table = unique("t")
+        ready(batches, table, "b1")
         wanted = [Slot(table, 0, f"run-{number}", "00app", "{}", ("b1",), NOW) for number in range(6)]
-        taken = at_once(
-            *(lambda slot=slot: batches.take_slot(slot, not_started_since=NOW) for slot in wanted),
-        )
-        assert sum(taken) == 1
+        taken = at_once(*(lambda slot=slot: take(batches, slot) for slot in wanted))
+        assert sorted(taken, key=repr) == [None] * 5 + [frozenset()]
         (held,) = batches.open(table).slots
-        assert held.token == f"run-{taken.index(True)}"
+        assert held.token == f"run-{taken.index(frozenset())}"
 
 
-def test_a_slot_is_freed_once_and_taken_again(batches: BatchStore) -> None:
+def test_slots_that_are_taken_at_the_same_moment_never_carry_one_batch_twice(batches: BatchStore) -> None:
+    carried = {0: ("b1", "b2"), 1: ("b2", "b3"), 2: ("b1", "b2", "b3")}
     for _ in range(ROUNDS):
         table = unique("t")
+        ready(batches, table, "b1", "b2", "b3")
+        wanted = [Slot(table, number, f"run-{number}", "00app", "{}", ids, NOW) for number, ids in carried.items()]
+        taken = at_once(*(lambda slot=slot: take(batches, slot) for slot in wanted))
+        # Each overlaps with each: one of them takes its batches, and the others are told which are not to be had.
+        assert taken.count(frozenset()) == 1
+        (held,) = batches.open(table).slots
+        for slot, refused in zip(wanted, taken, strict=True):
+            assert refused is not None
+            if slot.number != held.number:
+                assert refused == set(slot.batch_ids) & set(held.batch_ids)
+        for batch in batches.open(table).batches:
+            expected = (BatchState.SUBMITTED, held.token) if batch.batch_id in held.batch_ids else ("ready", None)
+            assert (batch.state, batch.token) == expected
+
+
+def test_a_slot_is_settled_once_and_taken_again(batches: BatchStore) -> None:
+    for _ in range(ROUNDS):
+        table = unique("t")
+        ready(batches, table, "b1")
         slot = Slot(table, 0, "run-0", "00app", "{}", ("b1",), NOW)
-        assert batches.take_slot(slot, not_started_since=NOW)
-        freed = at_once(*(lambda slot=slot: batches.free_slot(slot) for _ in range(4)))
-        assert sorted(freed) == [False, False, False, True]
-        later = replace(slot, token="run-1", taken_at=NOW + timedelta(minutes=1))
-        assert batches.take_slot(later, not_started_since=NOW)
-        assert not batches.free_slot(slot)
+        assert take(batches, slot) == frozenset()
+        batch = batches.begin(table, "b1", "run-0")
+        assert batch is not None
+        moves = [Move(batch, BatchState.WAITING, excuses=True)]
+        settled = at_once(*[partial(batches.settle_slot, slot, SlotHistory(1), moves)] * 4)
+        assert sorted(settled) == [False, False, False, True]
+        moved = batches.read(table, "b1")
+        assert moved is not None
+        assert (moved.state, moved.excused, moved.charges) == (BatchState.WAITING, {"run-0"}, 0)
+        later = replace(slot, token="run-1", batch_ids=(), taken_at=NOW + timedelta(minutes=1))
+        assert take(batches, later) == frozenset()
+        assert not batches.settle_slot(slot, SlotHistory(), [])
+
+
+def test_a_run_that_begins_while_its_end_is_settled_is_never_judged_as_one_that_did_not(batches: BatchStore) -> None:
+    for _ in range(ROUNDS):
+        table = unique("t")
+        ready(batches, table, "b1")
+        slot = Slot(table, 0, "run-0", "00app", "{}", ("b1",), NOW)
+        assert take(batches, slot) == frozenset()
+        seen = batches.read(table, "b1")
+        assert seen is not None
+        moves = [Move(seen, BatchState.READY)]
+        settled, begun = at_once(
+            partial(batches.settle_slot, slot, SlotHistory(1, 1), moves), partial(batches.begin, table, "b1", "run-0")
+        )
+        # Either the settlement came first, or it is refused, and whoever made it reads the batch again.
+        assert settled is (begun.state is BatchState.READY)
 
 
 def test_a_run_that_begins_while_it_is_recorded_loses_neither(batches: BatchStore) -> None:
     for _ in range(ROUNDS):
         table = unique("t")
         names = [f"b{number}" for number in range(4)]
-        for name in names:
-            batch = Batch(table, name, BatchState.CLAIMING, "s3://lake/m", 3, 30, NOW, NOW)
-            batches.create(batch)
-            assert batches.make_ready(batch, files=1, size_bytes=1)
+        ready(batches, table, *names)
         slot = Slot(table, 0, "run-0", "00app", "{}", tuple(names), NOW)
-        assert batches.take_slot(slot, not_started_since=NOW)
+        assert take(batches, slot) == frozenset()
         recorded, *begun = at_once(
             lambda slot=slot: batches.record_run(slot, "r0", NOW),
             *(lambda name=name, table=table: batches.begin(table, name, "run-0") for name in names),
@@ -170,6 +220,22 @@ def test_a_run_that_begins_while_it_is_recorded_loses_neither(batches: BatchStor
             found = batches.read(table, name)
             assert found is not None
             assert (found.state, found.run_ids, found.begun_by) == (BatchState.SUBMITTED, {"r0"}, {"run-0"})
+
+
+def test_files_are_handed_over_once_however_many_split_their_batch(ledger: FileLedger) -> None:
+    for _ in range(ROUNDS):
+        table = unique("t")
+        claims(ledger, table, "b0", range(FILES))
+        mine = list(ledger.read(table, [version(f"f{number}").path for number in range(FILES)]).values())
+
+        def hand(to: str, mine: list[LedgerItem] = mine) -> set[str]:
+            given = ledger.apply([hand_over(item, batch_id=to, attempt=2) for item in mine])
+            return {outcome.path for outcome in given if outcome.applied}
+
+        won = at_once(*(partial(hand, f"b{number}") for number in range(1, 4)))
+        assert sum(len(some) for some in won) == len(set.union(*won)) == FILES
+        owned = owners(ledger, table, set.union(*won))
+        assert all(owned[path] == f"b{number}" for number, some in enumerate(won, 1) for path in some)
 
 
 def claim_in_a_process(endpoint: str, table_name: str, batch_id: str, tables: list[str], go: Any, out: Any) -> None:

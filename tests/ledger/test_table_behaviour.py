@@ -223,7 +223,7 @@ def test_what_statements_cannot_say_is_refused_among_many(table: ItemTable) -> N
 def test_changes_together_happen_all_or_none(table: ItemTable) -> None:
     table.apply_all([insert("a", state="ready"), insert("b", state="ready"), insert("c", state="closed")])
 
-    def submit(*names: str) -> bool:
+    def submit(*names: str) -> frozenset[int]:
         return table.apply_together(
             [
                 Change(key(name), (Equals("state", "ready"),), {"touched": True}, adds={"runs": frozenset({"r"})})
@@ -231,15 +231,16 @@ def test_changes_together_happen_all_or_none(table: ItemTable) -> None:
             ]
         )
 
-    assert not submit("a", "c")
-    assert not submit("a", "nowhere")
+    assert submit("a", "c") == {1}
+    assert submit("a", "nowhere") == {1}
+    assert submit("c", "a", "nowhere") == {0, 2}
     assert read(table, "a") == {**key("a"), "state": "ready"}
-    assert submit("a", "b")
+    assert submit("a", "b") == frozenset()
     assert read(table, "b") == {**key("b"), "state": "ready", "touched": True, "runs": frozenset({"r"})}
 
 
 def test_a_hundred_changes_happen_together(table: ItemTable) -> None:
-    assert table.apply_together([insert(f"{number:03d}", n=number) for number in range(100)])
+    assert table.apply_together([insert(f"{number:03d}", n=number) for number in range(100)]) == frozenset()
     assert len(table.read([key(f"{number:03d}") for number in range(100)])) == 100
 
 

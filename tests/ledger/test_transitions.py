@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alur.errors import EmptyFile, FileChanged, FileError, FileVanished, HeaderMismatch
+from alur.errors import EmptyFile, FileChanged, FileError, FileUnavailable, FileVanished, HeaderMismatch, RunsNeverBegan
 from alur.ledger.memory import MemoryTable
 from alur.ledger.model import FileVersion, LedgerItem, Published, Status, Waiting
 from alur.ledger.table import Absent, Change, Missing
@@ -18,7 +18,11 @@ from alur.ledger.transitions import (
     complete,
     fail,
     forget,
+    hand_over,
+    postpone,
     remember,
+    settle_vanished,
+    waits,
 )
 from ledger_support import KEY, NOW, claimant, item, version
 
@@ -209,18 +213,95 @@ def test_another_try_of_the_same_version_counts_and_another_version_counts_anew(
     assert life.claimed("e2", "b4").attempt == 1
 
 
-def test_a_file_that_changed_while_it_was_read_costs_no_attempt(life: Life) -> None:
+@pytest.mark.parametrize("error", [FileChanged(PATH, "e1", "e2"), RunsNeverBegan(PATH, 10, "FAILED: no image")])
+def test_what_is_not_the_files_fault_costs_no_attempt(life: Life, error: FileError) -> None:
     life.claimed()
-    life.failed(FileChanged(PATH, "e1", "e2"))
+    life.failed(error)
     assert life.claimed(batch_id="b2").attempt == 1
+    life.failed(batch_id="b2")
+    assert life.claimed(batch_id="b3").attempt == 2
+    life.failed(error, batch_id="b3")
+    assert life.claimed(batch_id="b4").attempt == 2
 
 
-def test_a_claim_clears_the_failure_before_it(life: Life) -> None:
+def test_a_claim_of_the_same_version_keeps_the_last_error_to_be_seen_while_it_is_tried_again(life: Life) -> None:
+    life.claimed()
+    failed = life.failed()
+    again = life.claimed(batch_id="b2")
+    assert (again.error_type, again.error_message) == (failed.error_type, failed.error_message)
+    assert life.attributes.keys().isdisjoint({"failed_at", "next_try_at"})
+    assert life.completed("b2").error_type is None
+    assert life.attributes.keys().isdisjoint({"error_type", "error_message", "error_is_permanent"})
+
+
+def test_a_claim_of_another_version_clears_the_failure_before_it(life: Life) -> None:
     life.claimed()
     life.failed()
-    again = life.claimed(batch_id="b2")
+    again = life.claimed("e2", batch_id="b2")
     assert (again.error_type, again.error_message, again.is_permanent) == (None, None, False)
-    assert "failed_at" not in life.attributes
+    assert life.attributes.keys().isdisjoint({"failed_at", "next_try_at", "error_type", "error_message"})
+
+
+def test_a_failure_says_when_it_is_tried_again_and_a_later_one_that_is_not_says_so_no_more(life: Life) -> None:
+    first = life.claimed()
+    transient = FileUnavailable(PATH, "503")
+    assert life.do(fail(first, batch_id="b1", error=transient, now=LATER, next_try_at=LATER))
+    assert life.there.next_try_at == LATER
+    assert waits(life.there)
+    assert life.claimed(batch_id="b2").next_try_at is None
+    assert life.failed(batch_id="b2").next_try_at is None
+    assert not waits(life.there)
+
+
+def test_a_failure_under_another_contract_than_its_claims_is_due_at_once(life: Life) -> None:
+    mine = life.claimed(fingerprint="f1")
+    change = fail(mine, batch_id="b1", error=EmptyFile(PATH), now=LATER, contract_fingerprint="f2")
+    assert life.do(change)
+    assert (life.there.contract_fingerprint, life.there.next_try_at) == ("f2", LATER)
+    again = life.claimed(batch_id="b2", fingerprint="f2")
+    same = fail(again, batch_id="b2", error=EmptyFile(PATH), now=LATER, contract_fingerprint="f2")
+    assert life.do(same)
+    assert life.there.next_try_at is None
+
+
+def test_a_claim_is_handed_over_as_it_is_and_by_its_owner_only(life: Life) -> None:
+    mine = life.claimed()
+    assert life.do(remember(mine, version(etag="e2"), LATER))
+    assert life.do(hand_over(mine, batch_id="b2", attempt=2))
+    assert not life.do(hand_over(mine, batch_id="b3", attempt=2))
+    there = life.there
+    assert (there.batch_id, there.attempt, there.status) == ("b2", 2, Status.PROCESSING)
+    assert (there.etag, there.event_at, there.claimed_at) == (mine.etag, mine.event_at, mine.claimed_at)
+    assert there.waiting == Waiting("e2", LATER)
+    assert not life.do(done(mine, batch_id="b1"))
+    life.completed("b2")
+    assert not life.do(hand_over(there, batch_id="b3", attempt=3))
+
+
+def test_a_claim_whose_run_ended_without_it_says_why_and_when_it_is_tried_again(life: Life) -> None:
+    mine = life.claimed()
+    note = postpone(mine, attempt=2, error_type="RunDied", error_message="x" * 10_000, next_try_at=LATER)
+    assert life.do(note)
+    there = life.there
+    assert (there.status, there.batch_id, there.attempt) == (Status.PROCESSING, "b1", 2)
+    assert (there.error_type, there.next_try_at) == ("RunDied", LATER)
+    assert len(there.error_message or "") == MESSAGE_LIMIT_CHARACTERS
+    life.completed()
+    assert not life.do(note)
+    assert life.attributes.keys().isdisjoint({"error_type", "error_message", "next_try_at"})
+
+
+def test_a_failed_file_whose_object_is_gone_waits_no_more(life: Life) -> None:
+    life.claimed()
+    life.do(fail(life.there, batch_id="b1", error=FileUnavailable(PATH, "503"), now=NOW, next_try_at=LATER))
+    unaware = life.there
+    assert life.do(settle_vanished(unaware, LATER))
+    gone = life.there
+    assert (gone.status, gone.error_type, gone.is_permanent) == (Status.FAILED, "FileVanished", True)
+    assert not waits(gone)
+    life.claimed("e2", "b2")
+    assert not life.do(settle_vanished(unaware, LATER))
+    assert life.there.status is Status.PROCESSING
 
 
 def test_a_claim_made_from_an_old_reading_is_refused(life: Life) -> None:
@@ -287,8 +368,12 @@ def test_no_change_sets_and_removes_the_same_attribute() -> None:
         claim(of, FileVersion("b", "k", "e", 1, "v", NOW), claimant(), event_at=NOW, now=NOW),
         done(of, batch_id="b1"),
         fail(of, batch_id="b1", error=EmptyFile(PATH), now=NOW),
+        fail(of, batch_id="b1", error=EmptyFile(PATH), now=NOW, next_try_at=NOW, contract_fingerprint="f2"),
         remember(of, version(), NOW),
         forget(of),
+        hand_over(of, batch_id="b2", attempt=2),
+        postpone(of, attempt=2, error_type="RunDied", error_message="", next_try_at=NOW),
+        settle_vanished(of, NOW),
     ]
     for change in changes:
         assert set(change.sets).isdisjoint(change.removes)

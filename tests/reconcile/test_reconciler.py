@@ -8,37 +8,14 @@ from typing import Any
 
 import pytest
 
-from alur.aws.clients import client
-from alur.aws.dynamodb import BotoDynamo
 from alur.errors import LedgerUnavailable, SubmitRefused, SubmitThrottled, SubmitUnknown
 from alur.ledger.batches import BatchState
-from alur.ledger.dynamo import DynamoTable
 from alur.ledger.memory import MemoryTable
 from alur.ledger.model import Status
 from alur.ledger.table import Absent, Change, Outcome
-from alur.local.environment import Endpoints
-from deployment_support import RecordingJobs, World, make_world
-from ledger_support import create_batches_table, create_state_table
+from deployment_support import RecordingJobs, World
 
 A, B, C = "orders/a.csv", "orders/b.csv", "orders/c.csv"
-
-
-@pytest.fixture
-def world(aws_servers: Endpoints) -> World:
-    return make_world()
-
-
-@pytest.fixture
-def real(aws_servers: Endpoints) -> World:
-    """The same over DynamoDB Local."""
-    dynamodb = client("dynamodb")
-    gateway = BotoDynamo(dynamodb)
-    return make_world(
-        tables=(
-            DynamoTable(gateway, create_state_table(dynamodb), "file_path"),
-            DynamoTable(gateway, create_batches_table(dynamodb), "batch_id"),
-        )
-    )
 
 
 def test_nothing_open_needs_nothing(world: World) -> None:
@@ -78,14 +55,16 @@ def test_a_run_or_an_application_that_is_gone_frees_its_slot(world: World) -> No
 
 def test_a_failed_run_frees_its_slot_and_leaves_the_claims(world: World) -> None:
     world.send(world.event(A))
-    world.recorded.states["r0"] = "FAILED"
-    (ended,) = world.reconciler.sweep().ended
-    assert (ended.state, ended.results) == ("FAILED", ())
+    world.run_dies("r0", "FAILED")
+    report = world.sweep()
+    (ended,) = report.ended
+    assert (ended.state, ended.results, report.failed_in_a_row) == ("FAILED", (), 1)
     assert world.there(A).status is Status.PROCESSING
-    assert len(world.open_batches(BatchState.SUBMITTED)) == 1
+    assert world.batches.open().slots == ()
+    assert len(world.open_batches(BatchState.READY)) == 1
 
 
-def test_a_batch_whose_dispatcher_died_is_made_ready_and_submitted_when_its_lease_has_passed(world: World) -> None:
+def test_a_batch_whose_dispatcher_died_is_visited_in_the_same_sweep_and_submitted(world: World) -> None:
     class Dying(MemoryTable):
         def apply_all(self, changes: Any) -> list[Outcome]:
             super().apply_all(changes)
@@ -101,6 +80,23 @@ def test_a_batch_whose_dispatcher_died_is_made_ready_and_submitted_when_its_leas
     (submission,) = world.reconciler.sweep().submissions
     world.run_ends(submission.run_id)
     assert world.there(A).status is Status.COMPLETED
+    assert world.there(A).attempt == 1
+
+
+def test_a_batch_whose_dispatcher_died_before_it_claimed_anything_is_closed(world: World) -> None:
+    class Dying(MemoryTable):
+        def apply_all(self, changes: Any) -> list[Outcome]:
+            raise KeyboardInterrupt
+
+    memory = world.file_table = Dying("file_path")
+    with pytest.raises(KeyboardInterrupt):
+        world.send(world.event(A))
+    memory.__class__ = MemoryTable
+    assert world.open_batches(BatchState.CLAIMING) != []
+    report = world.sweep(seconds=300)
+    assert (report.submissions, report.errors) == ((), ())
+    assert world.open_batches() == []
+    assert world.item(A) is None
 
 
 def test_an_unsubmitted_slot_gets_its_request_again_under_its_token_word_for_word(world: World) -> None:
@@ -130,14 +126,17 @@ def test_a_repeated_request_that_is_throttled_keeps_its_slot_because_the_first_m
     assert len(world.recorded.run_ids) == 1
 
 
-def test_a_repeated_request_that_is_refused_gives_its_slot_up(world: World) -> None:
+def test_a_repeated_request_that_is_refused_gives_its_slot_up_and_the_slot_rests(world: World) -> None:
     world.recorded.fail_next = [SubmitUnknown("00app", "ReadTimeoutError", "")]
     world.send(world.event(A))
     world.clock.advance(minutes=3)
     world.recorded.fail_next = [SubmitRefused("00app", "ResourceNotFoundException", "gone")]
     report = world.reconciler.sweep()
     assert [type(error) for error in report.errors] == [SubmitRefused]
-    (submission,) = report.submissions
+    assert report.submissions == ()
+    assert world.batches.open().slots == ()
+    assert len(world.open_batches(BatchState.READY)) == 1
+    (submission,) = world.sweep(seconds=61).submissions
     assert submission.batch_ids == (world.there(A).batch_id,)
 
 
@@ -177,10 +176,10 @@ def test_an_error_about_one_batch_stops_no_other(world: World) -> None:
 
         hurts = False
 
-        def apply(self, change: Change) -> Outcome:
-            if self.hurts and change.key["ingestion_key"] == "flights":
-                raise LedgerUnavailable("UpdateItem", "ThrottlingException", "for this test")
-            return super().apply(change)
+        def apply_together(self, changes: Any) -> Any:
+            if self.hurts and any(change.key["ingestion_key"] == "flights" for change in changes):
+                raise LedgerUnavailable("TransactWriteItems", "ThrottlingException", "for this test")
+            return super().apply_together(changes)
 
     table = world.batch_table = Sore("batch_id")
     world.recorded.fail_next = [SubmitThrottled("00app", "ThrottlingException", "")] * 2

@@ -19,12 +19,13 @@ from alur.dispatch.job_arguments import JobArguments
 from alur.errors import ContractError
 from alur.local.emr.driver import spark_home
 from alur.local.environment import REGION, Endpoints, isolated_environment
+from alur.local.jars import jar_paths
 from alur.local.paths import Paths
 
 
 def _arguments(ingestion_key: str = "orders", batches_table: str = "batches") -> list[str]:
     return JobArguments(
-        "token", ingestion_key, ("batch",), "state", batches_table, "bronze", "landing", "lake", REGION
+        "token", ingestion_key, ("batch",), "state", batches_table, "bronze", "landing", "lake", REGION, 3, 60.0
     ).render()
 
 
@@ -97,6 +98,8 @@ def test_spark_submit_ends_with_the_entry_points_own_code(aws_endpoints: Endpoin
         "PYTHONPATH": str(paths.source),
     }
     command = [str(spark_home() / "bin" / "spark-submit"), "--master", "local[1]"]
+    # Iceberg is on the class path, as on EMR.
+    command += ["--jars", ",".join(str(jar) for jar in jar_paths(paths, "spark"))]
     command += ["--conf", "spark.ui.enabled=false", str(paths.spark_app / "main.py")]
 
     def submit(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -37,7 +37,15 @@ def test_what_is_imported_has_the_templates_logical_ids_types_and_keys() -> None
 
 
 def test_what_the_text_calls_an_output_is_one() -> None:
-    for name in ("JobRoleArn", "Database", "DeadLetterQueueUrl", "EventQueueUrl"):
+    for name in (
+        "AlarmTopicArn",
+        "Database",
+        "DeadLetterQueueArn",
+        "DeadLetterQueueUrl",
+        "EventQueueArn",
+        "EventQueueUrl",
+        "JobRoleArn",
+    ):
         assert f"`{name}`" in TEXT
         assert name in source()["Outputs"]
 

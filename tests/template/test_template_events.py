@@ -100,6 +100,28 @@ def test_a_message_has_five_tries_before_the_dead_letter_queue() -> None:
     assert redrive["deadLetterTargetArn"] == "<DeadLetterQueue.Arn>"
 
 
+def test_the_dead_letter_queue_takes_dead_letters_of_the_event_queue_alone() -> None:
+    deployment = rendered("dev")
+    name = deployment.properties("EventQueue")["QueueName"]
+    assert deployment.properties("DeadLetterQueue")["RedriveAllowPolicy"] == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [f"arn:aws:sqs:ap-southeast-5:123456789012:{name}"],
+    }
+
+
+def test_the_two_queues_do_not_refer_to_each_other_in_a_circle() -> None:
+    resources = translated()["Resources"]
+    assert "DeadLetterQueue" in set(references(resources["EventQueue"]))
+    assert "EventQueue" not in set(references(resources["DeadLetterQueue"]))
+
+
+@pytest.mark.parametrize("section", ["dev", "e2e-test"])
+def test_the_outputs_name_both_queues_for_a_redrive(section: str) -> None:
+    outputs = rendered(section).outputs
+    assert outputs["DeadLetterQueueArn"]["Value"] == "<DeadLetterQueue.Arn>"
+    assert outputs["EventQueueArn"]["Value"] == "<EventQueue.Arn>"
+
+
 def test_the_queues_take_the_largest_event_record() -> None:
     for queue in rendered("dev").of_type("AWS::SQS::Queue").values():
         assert queue["MaximumMessageSize"] >= 64 * 1024
@@ -136,6 +158,14 @@ def test_the_reconciler_is_called_by_ended_runs_of_this_application_and_every_mi
     ]
     assert [rule["ScheduleExpression"] for rule in rules.values() if "ScheduleExpression" in rule] == ["rate(1 minute)"]
     assert all(rule["Targets"][0]["Arn"] == "<ReconcilerFunction.Arn>" for rule in rules.values())
+
+
+def test_a_sweep_that_failed_is_made_up_for_by_the_next_and_never_repeated() -> None:
+    (config,) = rendered("dev").of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert config["FunctionName"] == "<ReconcilerFunction>"
+    assert config["MaximumRetryAttempts"] == 0
+    assert 60 <= config["MaximumEventAgeInSeconds"] <= 300
+    assert not config.get("DestinationConfig")
 
 
 def test_the_reconciler_sweeps_even_when_no_events_are_taken() -> None:

@@ -59,6 +59,13 @@ def test_the_ledgers_calls_are_allowed_partiql_by_name(role: str) -> None:
     assert resources(deployment, role, "dynamodb:Query") >= {"<BatchesTable.Arn>/index/*"}
 
 
+@pytest.mark.parametrize("role", ["DispatcherRole", "ReconcilerRole", "JobRole"])
+def test_a_transaction_over_both_tables_is_allowed_by_its_parts_for_iam_has_no_action_of_its_own(role: str) -> None:
+    deployment = rendered("dev")
+    assert resources(deployment, role, "dynamodb:UpdateItem") == {"<StateTable.Arn>", "<BatchesTable.Arn>"}
+    assert not any("Transact" in action for action, _ in allowed(deployment.properties(role)))
+
+
 def test_only_the_reconciler_scans_and_only_the_index() -> None:
     deployment = rendered("dev")
     assert resources(deployment, "ReconcilerRole", "dynamodb:Scan") == {"<BatchesTable.Arn>/index/*"}

@@ -57,6 +57,7 @@ def test_sam_validate_with_lint_accepts_the_template(section: str) -> None:
         {"EventIngestion": "off", "ExistingLandingBucket": "theirs"},
         {"KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/abc"},
         {"DeletionProtection": "on"},
+        {"AlarmEmail": "data@example.com"},
     ],
 )
 def test_no_combination_of_parameters_refers_to_a_resource_that_it_does_not_make(

@@ -9,10 +9,12 @@ from rendering import SECTIONS, Rendered, parameters_of, rendered, source, trans
 
 # Whatever CloudFormation takes as a name of its own for a resource that a Region or an account holds once.
 NAMES = {
+    "AWS::CloudWatch::Alarm": ("AlarmName",),
     "AWS::DynamoDB::Table": ("TableName",),
     "AWS::EMRServerless::Application": ("Name",),
     "AWS::Events::Rule": ("Name",),
     "AWS::IAM::Role": ("RoleName",),
+    "AWS::Lambda::EventInvokeConfig": (),
     "AWS::Lambda::EventSourceMapping": (),
     "AWS::Lambda::Function": ("FunctionName",),
     "AWS::Lambda::LayerVersion": (),
@@ -20,6 +22,9 @@ NAMES = {
     "AWS::Logs::LogGroup": ("LogGroupName",),
     "AWS::S3::Bucket": ("BucketName",),
     "AWS::S3::BucketPolicy": (),
+    "AWS::SNS::Subscription": (),
+    "AWS::SNS::Topic": ("TopicName",),
+    "AWS::SNS::TopicPolicy": (),
     "AWS::SQS::Queue": ("QueueName",),
     "AWS::SQS::QueuePolicy": (),
     "Custom::JobCode": (),
@@ -67,6 +72,8 @@ def test_every_name_keeps_the_rules_of_its_service(section: str) -> None:
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", properties["BucketName"])
     for properties in longest.of_type("AWS::DynamoDB::Table").values():
         assert re.fullmatch(r"[a-zA-Z0-9_.-]{3,255}", properties["TableName"])
+    for properties in longest.of_type("AWS::SQS::Queue").values():
+        assert re.fullmatch(r"[a-zA-Z0-9_-]{1,80}", properties["QueueName"])
 
 
 @pytest.mark.parametrize("environment", ["dev", "e2e-test", "a-b-c-9"])

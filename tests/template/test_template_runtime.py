@@ -173,9 +173,19 @@ def test_the_functions_have_every_setting_that_the_library_reads(section: str, n
     assert settings.lake_bucket == rendered(section).properties("LakeBucket")["BucketName"]
 
 
-def test_a_dispatcher_that_is_alive_keeps_its_lease() -> None:
-    dispatcher = rendered("dev").properties("DispatcherFunction")
-    assert int(dispatcher["Environment"]["Variables"]["ALUR_LEASE_SECONDS"]) > dispatcher["Timeout"]
+@pytest.mark.parametrize("name", ["DispatcherFunction", "ReconcilerFunction"])
+def test_a_function_that_is_alive_keeps_its_lease_and_the_place_that_it_took(name: str) -> None:
+    function = rendered("dev").properties(name)
+    for limit in ("ALUR_LEASE_SECONDS", "ALUR_UNSUBMITTED_SECONDS"):
+        assert int(function["Environment"]["Variables"][limit]) > function["Timeout"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_is_told_how_often_and_after_how_long_a_file_is_tried_again(name: str) -> None:
+    variables = rendered("dev", MaxAttempts="5").properties(name)["Environment"]["Variables"]
+    assert variables["ALUR_MAX_ATTEMPTS"] == "5"
+    assert variables["ALUR_BACKOFF_SECONDS"] == "60"
+    assert source()["Parameters"]["MaxAttempts"].items() >= {"Default": 3, "MinValue": 1, "MaxValue": 10}.items()
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -192,6 +202,8 @@ def test_the_outputs_name_what_a_user_or_the_command_needs(section: str) -> None
         "EventQueueUrl",
         "DeadLetterQueueUrl",
         "DispatcherFunction",
+        "DispatcherLogGroup",
         "ReconcilerFunction",
+        "ReconcilerLogGroup",
         "PublisherFunction",
     }

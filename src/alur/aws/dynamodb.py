@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from alur.errors import LedgerRefused, LedgerUnavailable
 from alur.ledger.gateway import Statement, StatementResult, Update
@@ -98,19 +98,21 @@ class BotoDynamo:
             self._pause(round_number)
         raise LedgerUnavailable("UpdateItem", _CONFLICT, f"{_ROUNDS} times")
 
-    def transact(self, updates: Sequence[Update]) -> bool:
+    def transact(self, updates: Sequence[Update]) -> frozenset[int]:
         """See `DynamoGateway.transact`."""
         items = [{"Update": _request(update)} for update in updates]
         for round_number in range(_ROUNDS):
             try:
                 with _translated("TransactWriteItems", passing=frozenset({"TransactionCanceledException"})):
                     self._client.transact_write_items(TransactItems=items)
-                    return True
+                    return frozenset()
             except ClientError as cancelled:
-                codes = {reason.get("Code") for reason in cancelled.response.get("CancellationReasons", ())}
-                if "ConditionalCheckFailed" in codes:
-                    return False
-                if codes & {"ValidationError", "AccessDenied"}:
+                response: Any = cancelled.response
+                codes = [reason.get("Code") for reason in response.get("CancellationReasons", ())]
+                refused = frozenset(number for number, code in enumerate(codes) if code == "ConditionalCheckFailed")
+                if refused:
+                    return refused
+                if {"ValidationError", "AccessDenied"} & set(codes):
                     raise LedgerRefused("TransactWriteItems", "cancelled", str(cancelled)) from cancelled
             self._pause(round_number)
         raise LedgerUnavailable("TransactWriteItems", "TransactionCanceledException", f"{_ROUNDS} times")
@@ -136,6 +138,30 @@ class BotoDynamo:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def partition_pages(
+        self, table: str, partition: tuple[str, str], after: tuple[str, str] | None
+    ) -> Iterator[Sequence[Attributes]]:
+        """See `DynamoGateway.partition_pages`."""
+        names, values = {"#p": partition[0]}, {":p": _SERIALIZER.serialize(partition[1])}
+        condition = "#p = :p"
+        if after is not None:
+            names["#s"], values[":s"] = after[0], _SERIALIZER.serialize(after[1])
+            condition += " AND #s > :s"
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ConsistentRead": True,
+        }
+        while True:
+            with _translated("Query"):
+                page = self._client.query(TableName=table, **arguments)
+            if page["Items"]:
+                yield [_deserialized(item) for item in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
     def _pause(self, round_number: int) -> None:
         self._sleep(random.uniform(0, min(5.0, 0.05 * 2**round_number)))
 
@@ -150,6 +176,8 @@ def _translated(operation: str, passing: frozenset[str] = frozenset()) -> Iterat
             raise
         kind = LedgerRefused if code in _PERMANENT else LedgerUnavailable
         raise kind(operation, code, error.response.get("Error", {}).get("Message", "")) from error
+    except ParamValidationError as error:
+        raise LedgerRefused(operation, type(error).__name__, str(error)) from error
     except BotoCoreError as error:
         raise LedgerUnavailable(operation, type(error).__name__, str(error)) from error
 

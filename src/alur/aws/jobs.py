@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,16 @@ _REFUSED = frozenset(
         "ValidationException",
     }
 )
+_OF_THE_PLATFORM = re.compile(
+    r"maximum.?capacity|insufficient|capacity.{0,40}exceed|exceed.{0,60}capacity|quota|vcpu limit|queue.{0,20}time"
+    r"|no executor being launched",
+    re.IGNORECASE,
+)
+"""What `stateDetails` says where a run failed for want of room, and not by what it did."""
+
+_TOO_LONG = re.compile(r"execution.{0,40}tim(e|ed)[ -]?out|execution.?timeout|ran for \d+ minutes", re.IGNORECASE)
+"""What `stateDetails` says of a run that went on for too long."""
+
 TERMINAL_STATES = frozenset({"SUCCESS", "FAILED", "CANCELLED"})
 """The states that a run never leaves. A state that is not known here counts as going on: new ones do appear."""
 
@@ -46,6 +57,14 @@ class RunState:
     def has_ended(self) -> bool:
         """Whether the run is over."""
         return self.state in TERMINAL_STATES
+
+    @property
+    def is_excused(self) -> bool:
+        """Whether its end says nothing of what it was doing: cancelled, timed out in the queue, or out of capacity."""
+        if _TOO_LONG.search(self.details):
+            # EMR cancels a run that outlives its executionTimeoutMinutes; a file may be what it hung on.
+            return False
+        return self.state == "CANCELLED" or (self.state == "FAILED" and bool(_OF_THE_PLATFORM.search(self.details)))
 
 
 class Jobs:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alur.errors import SettingsError
+from alur.ledger.retries import Retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,9 @@ class Settings:
         max_runs_per_table: how many runs of one table may go at once.
         min_minutes_between_runs: how long a table rests between the starts of two runs.
         lease_seconds: how long a dispatcher may take for its claims; longer than its timeout.
+        unsubmitted_seconds: how long a slot may be taken without a run; longer than a function's timeout.
+        max_attempts: how often a file version is tried.
+        backoff_seconds: the delay before the second try; each further one is twice as long.
         region: where all of it is.
     """
 
@@ -43,6 +47,9 @@ class Settings:
     max_runs_per_table: int
     min_minutes_between_runs: int
     lease_seconds: int
+    unsubmitted_seconds: int
+    max_attempts: int
+    backoff_seconds: float
     region: str
 
     @classmethod
@@ -72,8 +79,16 @@ class Settings:
             max_runs_per_table=_whole(env, "ALUR_MAX_RUNS_PER_TABLE"),
             min_minutes_between_runs=_whole(env, "ALUR_MIN_MINUTES_BETWEEN_RUNS"),
             lease_seconds=_whole(env, "ALUR_LEASE_SECONDS"),
+            unsubmitted_seconds=_whole(env, "ALUR_UNSUBMITTED_SECONDS"),
+            max_attempts=_whole(env, "ALUR_MAX_ATTEMPTS"),
+            backoff_seconds=_number(env, "ALUR_BACKOFF_SECONDS"),
             region=env.get("AWS_REGION") or _text(env, "AWS_DEFAULT_REGION"),
         )
+
+    @property
+    def retries(self) -> Retries:
+        """The rule by which what failed is tried again."""
+        return Retries(self.max_attempts, self.backoff_seconds)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -98,3 +113,11 @@ def _whole(env: Mapping[str, str], name: str) -> int:
         return int(value)
     except ValueError:
         raise SettingsError(name, f"{value!r} is not a whole number") from None
+
+
+def _number(env: Mapping[str, str], name: str) -> float:
+    value = _text(env, name)
+    try:
+        return float(value)
+    except ValueError:
+        raise SettingsError(name, f"{value!r} is not a number") from None

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from alur.aws.settings import Settings
 from alur.aws.storage import Storage
 from alur.clock import Clock
 from alur.contracts.contract import Contract
 from alur.contracts.routing import Router
+from alur.dispatch.batching import BatchMaker
 from alur.dispatch.events import Ignored, Intake, Malformed, ObjectCreated
+from alur.dispatch.looking import look
 from alur.dispatch.submission import Submission, Submitter
-from alur.errors import AlurError, LedgerUnavailable, MalformedEvent, SubmitError
-from alur.ledger.batches import Batch, BatchState, BatchStore, new_batch_id
+from alur.errors import AlurError, LedgerUnavailable, MalformedEvent, StorageError, SubmitError
+from alur.faults import fault_point
 from alur.ledger.files import FileLedger
-from alur.ledger.manifest import Candidate, Manifest
+from alur.ledger.manifest import Candidate
 from alur.ledger.model import FileVersion, LedgerItem
 from alur.ledger.paths import MAX_PATH_BYTES
 from alur.ledger.table import Change
@@ -31,7 +30,6 @@ from alur.ledger.transitions import Claimant, Decision, claim, decide_by_event, 
 
 logger = logging.getLogger(__name__)
 
-_HEADS_AT_ONCE = 16
 _ROUNDS = 4
 
 
@@ -95,12 +93,10 @@ class Dispatcher:
     Args:
         router: which contracts claim a key.
         files: the files' ledger.
-        batches: the batches' store.
+        maker: makes batches.
         storage: S3.
         submitter: starts runs.
-        settings: the deployment.
         clock: the present.
-        make_batch_id: from the present, an id that is never used twice.
     """
 
     def __init__(
@@ -108,21 +104,17 @@ class Dispatcher:
         *,
         router: Router,
         files: FileLedger,
-        batches: BatchStore,
+        maker: BatchMaker,
         storage: Storage,
         submitter: Submitter,
-        settings: Settings,
         clock: Clock,
-        make_batch_id: Callable[[datetime], str] = new_batch_id,
     ) -> None:
         self._router = router
         self._files = files
-        self._batches = batches
+        self._maker = maker
         self._storage = storage
         self._submitter = submitter
-        self._settings = settings
         self._clock = clock
-        self._make_batch_id = make_batch_id
 
     def dispatch(self, intake: Intake) -> Report:
         """Claim what is new and start what can be started.
@@ -195,45 +187,19 @@ class Dispatcher:
         return works
 
     def _serve(self, work: _Work, decided: Counter[Decision]) -> Submission | None:
-        contract, now = work.contract, self._clock()
+        contract = work.contract
         candidates = tuple(work.newest[path] for path in sorted(work.newest))
-        batch_id = self._make_batch_id(now)
-        manifest = Manifest(contract.ingestion_key, batch_id, now, contract.fingerprint, candidates)
-        batch = Batch(
-            ingestion_key=contract.ingestion_key,
-            batch_id=batch_id,
-            state=BatchState.CLAIMING,
-            manifest_uri=self._settings.manifest_uri(contract.ingestion_key, batch_id),
-            files=len(candidates),
-            size_bytes=sum(candidate.version.size_bytes for candidate in candidates),
-            created_at=now,
-            lease_until=now + timedelta(seconds=self._settings.lease_seconds),
-        )
-        self._storage.put_document(batch.manifest_uri, manifest.to_document())
-        self._batches.create(batch)
-        claimant = Claimant(
-            contract.ingestion_key, batch_id, contract.on_overwrite, contract.fingerprint, contract.source_system
-        )
-        claimed = self._claim(candidates, work.contested, claimant, decided)
+        batch = self._maker.begin(contract.ingestion_key, contract.fingerprint, candidates)
+        claimed = self._claim(candidates, work.contested, Claimant.of(contract, batch.batch_id), decided)
+        fault_point("dispatcher.claimed")
         logger.info(
             "claimed %d of %d files",
             len(claimed),
             len(candidates),
-            extra={"ingestion_key": contract.ingestion_key, "batch_id": batch_id},
+            extra={"ingestion_key": contract.ingestion_key, "batch_id": batch.batch_id},
         )
-        if not claimed:
-            self._batches.close(batch, self._clock())
-            return None
-        ready = replace(
-            batch,
-            state=BatchState.READY,
-            files=len(claimed),
-            size_bytes=sum(version.size_bytes for version in claimed),
-        )
-        if not self._batches.make_ready(batch, files=ready.files, size_bytes=ready.size_bytes):
-            # Our lease had passed, and the batch may have run without our late claims.
-            self._batches.reopen(batch)
-        return self._submitter.submit_ready(contract.ingestion_key, ready)
+        ready = self._maker.end(batch, claimed)
+        return self._submitter.submit_ready(contract.ingestion_key, ready) if ready else None
 
     def _claim(
         self, candidates: Sequence[Candidate], contested: set[str], claimant: Claimant, decided: Counter[Decision]
@@ -295,12 +261,12 @@ class Dispatcher:
         return plans
 
     def _look(self, versions: Iterable[FileVersion]) -> dict[str, FileVersion | None]:
-        wanted = list(versions)
-        if not wanted:
-            return {}
-        with ThreadPoolExecutor(min(_HEADS_AT_ONCE, len(wanted))) as pool:
-            found = pool.map(lambda version: self._storage.head(version.bucket, version.key), wanted)
-            return {version.path: current for version, current in zip(wanted, found, strict=True)}
+        seen: dict[str, FileVersion | None] = {}
+        for path, found in look(self._storage, versions).items():
+            if isinstance(found, StorageError):
+                raise found
+            seen[path] = found
+        return seen
 
 
 def _share_out(

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alur.ledger.retries import Retries
+
 
 @dataclass(frozen=True, slots=True)
 class JobArguments:
@@ -19,6 +21,7 @@ class JobArguments:
         database: the Glue database.
         landing_bucket, lake_bucket: buckets.
         region: where all of it is.
+        max_attempts, backoff_seconds: the rule by which what failed is tried again.
     """
 
     token: str
@@ -30,6 +33,8 @@ class JobArguments:
     landing_bucket: str
     lake_bucket: str
     region: str
+    max_attempts: int
+    backoff_seconds: float
 
     def render(self) -> list[str]:
         """Render as the entry point's arguments."""
@@ -42,6 +47,8 @@ class JobArguments:
             "--landing-bucket": self.landing_bucket,
             "--lake-bucket": self.lake_bucket,
             "--region": self.region,
+            "--max-attempts": str(self.max_attempts),
+            "--backoff-seconds": f"{self.backoff_seconds:g}",
         }
         pairs = [part for name, value in single.items() for part in (name, value)]
         return [*pairs, *(part for batch_id in self.batch_ids for part in ("--batch", batch_id))]
@@ -65,9 +72,16 @@ class JobArguments:
             "region",
         ):
             parser.add_argument(f"--{name}", required=True)
+        parser.add_argument("--max-attempts", required=True, type=int)
+        parser.add_argument("--backoff-seconds", required=True, type=float)
         parser.add_argument("--batch", action="append", required=True, dest="batch_ids")
         values = vars(parser.parse_args(arguments))
         return cls(**{**values, "batch_ids": tuple(values["batch_ids"])})
+
+    @property
+    def retries(self) -> Retries:
+        """The rule by which what failed is tried again."""
+        return Retries(self.max_attempts, self.backoff_seconds)
 
     @property
     def variables(self) -> dict[str, str]:

@@ -10,8 +10,10 @@ from alur.aws.jobs import Jobs
 from alur.aws.settings import Settings
 from alur.aws.storage import Storage
 from alur.clock import Clock, utc_now
+from alur.contracts.contract import Contract
 from alur.contracts.loading import load_contracts
 from alur.contracts.routing import Router
+from alur.dispatch.batching import BatchMaker
 from alur.dispatch.dispatcher import Dispatcher
 from alur.dispatch.submission import Submitter
 from alur.ledger.batches import BatchStore, batch_store
@@ -28,6 +30,7 @@ class Parts:
         storage: S3.
         jobs: EMR Serverless.
         submitter: starts runs.
+        maker: makes batches.
         clock: the present.
     """
 
@@ -37,6 +40,7 @@ class Parts:
     storage: Storage
     jobs: Jobs
     submitter: Submitter
+    maker: BatchMaker
     clock: Clock
 
     @classmethod
@@ -50,15 +54,28 @@ class Parts:
         gateway = BotoDynamo(client("dynamodb"))
         batches = batch_store(gateway, settings.batches_table)
         jobs = Jobs(client("emr-serverless"))
+        storage = Storage(client("s3"))
         return cls(
             settings=settings,
             files=file_ledger(gateway, settings.state_table),
             batches=batches,
-            storage=Storage(client("s3")),
+            storage=storage,
             jobs=jobs,
             submitter=Submitter(batches, jobs, settings, clock),
+            maker=BatchMaker(batches, storage, settings, clock),
             clock=clock,
         )
+
+    def contracts(self, package: str = "contracts") -> tuple[Contract, ...]:
+        """Load the contracts.
+
+        Args:
+            package: where they are.
+
+        Raises:
+            ContractError: one of them is declared wrongly.
+        """
+        return load_contracts(package, variables=self.settings.variables)
 
     def dispatcher(self, contracts_package: str = "contracts") -> Dispatcher:
         """Make the dispatcher.
@@ -69,13 +86,11 @@ class Parts:
         Raises:
             ContractError: one of them is declared wrongly.
         """
-        contracts = load_contracts(contracts_package, variables=self.settings.variables)
         return Dispatcher(
-            router=Router(contracts),
+            router=Router(self.contracts(contracts_package)),
             files=self.files,
-            batches=self.batches,
+            maker=self.maker,
             storage=self.storage,
             submitter=self.submitter,
-            settings=self.settings,
             clock=self.clock,
         )

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from alur.aws.jobs import Jobs
 from alur.aws.settings import Settings
 from alur.clock import Clock
 from alur.dispatch.job_arguments import JobArguments
+from alur.dispatch.settlement import RunEnd, Settlement, decide_settlement
 from alur.dispatch.sizing import Capacity, render_spark_submit_parameters, size, spark_configuration
 from alur.errors import SubmitRefused, SubmitThrottled
+from alur.faults import fault_point
 from alur.ledger.batches import Batch, BatchState, BatchStore, Open, Slot, new_batch_id
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ BATCHES_PER_RUN = 50
 
 RUN_TIMEOUT_MINUTES = 360
 """EMR's own default of 720 keeps a hung run, and its slot, for half a day."""
+
+_SETTLE_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,24 @@ class Submitter:
             SubmitError: EMR did not start it; the batches stay ready, to be submitted later.
             LedgerError: the ledger cannot be asked.
         """
-        ready = choose_ready(self._batches.open(ingestion_key), known)
-        if not ready:
-            return None
-        now = self._clock()
-        resting_since = now - timedelta(minutes=self._settings.min_minutes_between_runs)
-        for number in range(self._settings.max_runs_per_table):
+        open_now = self._batches.open(ingestion_key)
+        gone: set[str] = set()
+        number = 0
+        while number < self._settings.max_runs_per_table:
+            now = self._clock()
+            ready = choose_ready(open_now, known, now, gone)
+            if not ready:
+                return None
+            resting_since = now - timedelta(minutes=self._settings.min_minutes_between_runs)
             slot = self._slot(ingestion_key, number, ready)
-            if self._batches.take_slot(slot, not_started_since=resting_since):
+            not_ready = self._batches.take_slot(slot, now=now, not_started_since=resting_since)
+            if not_ready is None:
+                number += 1
+            elif not_ready:
+                # The index is a moment behind: somebody else's run has them.
+                gone |= not_ready
+            else:
+                fault_point("submit.slot-taken")
                 return self.submit(slot)
         logger.info("no run slot is free: %d batches wait ready", len(ready), extra={"ingestion_key": ingestion_key})
         return None
@@ -94,8 +108,9 @@ class Submitter:
             is_repeated: the request was sent before, and what became of it is not known.
 
         Raises:
-            SubmitThrottled, SubmitRefused: certainly not started by this call; the slot is free again, unless an
-                earlier call may have started the run and this one was merely throttled.
+            SubmitThrottled, SubmitRefused: certainly not started by this call; the slot is free again and its batches
+                are ready, unless an earlier call may have started the run and this one was merely throttled. A slot
+                whose request was refused rests, as after a run that never began.
             SubmitUnknown: it may have been started; the slot keeps the request, to be repeated.
         """
         where = {"ingestion_key": slot.ingestion_key, "batch_ids": slot.batch_ids, "token": slot.token}
@@ -103,12 +118,50 @@ class Submitter:
             run_id = self._jobs.start(slot.application_id, slot.token, json.loads(slot.request))
         except (SubmitThrottled, SubmitRefused) as error:
             logger.warning("the job was not started, its batches stay ready: %s", error, extra=where)
-            if not (is_repeated and isinstance(error, SubmitThrottled)):
-                self._batches.free_slot(slot)
+            if isinstance(error, SubmitRefused):
+                self.settle(slot, RunEnd.refused(error))
+            elif not is_repeated:
+                self.settle(slot, RunEnd.not_started())
             raise
+        fault_point("submit.started")
         self._batches.record_run(slot, run_id, self._clock())
         logger.info("started a run", extra={**where, "job_run_id": run_id})
         return Submission(run_id, slot.batch_ids)
+
+    def settle(self, slot: Slot, end: RunEnd) -> Settlement | None:
+        """Free a slot whose run has ended, or was certainly never started, and say what becomes of its batches.
+
+        Args:
+            slot: as the ledger has it.
+            end: what is known of the end.
+
+        Returns:
+            None: somebody else did, or a batch changed under every attempt.
+        """
+        for _ in range(_SETTLE_ATTEMPTS):
+            # Read anew each time: whether a run began with a batch is what the decision turns on.
+            batches = self._batches.read_all(slot.ingestion_key, slot.batch_ids)
+            mine = [
+                batch for batch in batches.values() if batch.state is BatchState.SUBMITTED and batch.token == slot.token
+            ]
+            settlement = decide_settlement(slot, end, batches.values(), self._clock(), self._settings.retries)
+            if self._batches.settle_slot(slot, settlement.history, settlement.moves):
+                logger.info(
+                    "a run has ended: %s",
+                    end.state,
+                    extra={
+                        "ingestion_key": slot.ingestion_key,
+                        "job_run_id": slot.run_id,
+                        "batches_open": len(mine),
+                        "details": end.details,
+                    },
+                )
+                return settlement
+            held = self._batches.read_slot(slot.ingestion_key, slot.number)
+            if held is None or held.token != slot.token:
+                return None
+        logger.warning("the slot of %s could not be freed yet", slot.ingestion_key, extra={"token": slot.token})
+        return None
 
     def _slot(self, ingestion_key: str, number: int, ready: Sequence[Batch]) -> Slot:
         now = self._clock()
@@ -135,6 +188,8 @@ class Submitter:
             landing_bucket=settings.landing_bucket,
             lake_bucket=settings.lake_bucket,
             region=settings.region,
+            max_attempts=settings.max_attempts,
+            backoff_seconds=settings.backoff_seconds,
         )
         workers = size(
             sum(batch.size_bytes for batch in ready),
@@ -166,15 +221,25 @@ class Submitter:
         }
 
 
-def choose_ready(open_now: Open, known: Batch | None) -> tuple[Batch, ...]:
-    """Choose the batches of one table that the next run carries: the oldest ready ones that no slot holds.
+def choose_ready(open_now: Open, known: Batch | None, now: datetime, gone: Collection[str] = ()) -> tuple[Batch, ...]:
+    """Choose the batches of one table that the next run carries: the oldest ready ones.
+
+    One that is to run alone does: where it is the oldest, the run carries no other; else it waits for its turn.
 
     Args:
         open_now: what the index shows, which may be a moment behind.
         known: a batch that has just become ready.
+        now: the present; what is ready later only is not chosen.
+        gone: ids that the index shows as ready, and that are not.
     """
-    held = {batch_id for slot in open_now.slots for batch_id in slot.batch_ids}
     ready = {batch.batch_id: batch for batch in open_now.batches if batch.state is BatchState.READY}
     if known is not None:
         ready[known.batch_id] = known
-    return tuple(batch for _, batch in sorted(ready.items()) if batch.batch_id not in held)[:BATCHES_PER_RUN]
+    chosen = [
+        batch
+        for _, batch in sorted(ready.items())
+        if batch.batch_id not in gone and (batch.not_before is None or batch.not_before <= now)
+    ]
+    if chosen and chosen[0].alone:
+        return (chosen[0],)
+    return tuple(batch for batch in chosen if not batch.alone)[:BATCHES_PER_RUN]

@@ -11,35 +11,45 @@ Refused, or the outcome unknown: from the beginning. Nothing that was staged is 
 from __future__ import annotations
 
 import logging
+import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
-
-from pyspark.sql import SparkSession
 
 from alur.aws.storage import Storage
 from alur.clock import Clock
 from alur.contracts.contract import Contract, OnOverwrite
-from alur.engine.iceberg import Found, IcebergTable, Snapshot
-from alur.engine.records import PUBLISHED, RecordedFile, published_paths, record_document, record_uri
+from alur.engine.ports import FileReader, Found, PublishingTable, Snapshot
+from alur.engine.records import PUBLISHED, RecordedFile, published_paths, record_document, record_uri, recorded_files
 from alur.engine.staging import Stager, Staging
 from alur.engine.verdicts import divide, relevant
-from alur.errors import CommitRefused, CommitUnknown, FileChanged, FileError
+from alur.errors import CommitRefused, CommitUnknown, FileChanged, FileError, TableRefused, TableUnsupported
+from alur.faults import fault_point
 from alur.ledger.batches import Batch, BatchResult, BatchStore
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Manifest
 from alur.ledger.model import LedgerItem, Status
-from alur.ledger.transitions import complete, fail
+from alur.ledger.retries import Retries
+from alur.ledger.transitions import complete, fail, waits
+from alur.ledger.verdicts import final_error
 
 logger = logging.getLogger(__name__)
 
 STAGING_LIMIT = timedelta(hours=12)
 """Files that were staged longer ago are not committed: clean-up may have taken some, and Iceberg would not look."""
 
+BRANCH_LIMIT = timedelta(hours=24)
+"""A scratch branch that is older belongs to no run that could still commit it."""
+
 ROUNDS = 5
 """How often a batch begins anew before the run leaves it to the next one."""
+
+_CLOCKS_APART = timedelta(hours=1)
+"""How far the catalog's clock may be from that of the functions."""
+
+_BRANCH = re.compile(r"alur_.+_(\d{10,})_[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +57,20 @@ class Workshop:
     """What the work on a table's batches needs.
 
     Attributes:
-        spark: the session.
         contract: the table's.
-        table: the bronze table.
+        open_table: returns the bronze table and what reads files into it, made and widened if need be.
         files, batches: the ledger.
         storage: S3.
         lake_bucket: where records and copies go.
         token: the run's.
         clock: the present.
         sleep: waits that many seconds.
+        retries: the rule by which what failed is tried again.
+        make_nonce: eight hexadecimal digits that were not used before.
     """
 
-    spark: SparkSession
     contract: Contract
-    table: IcebergTable
+    open_table: Callable[[], tuple[PublishingTable, FileReader]]
     files: FileLedger
     batches: BatchStore
     storage: Storage
@@ -68,6 +78,8 @@ class Workshop:
     token: str
     clock: Clock
     sleep: Callable[[float], None]
+    retries: Retries
+    make_nonce: Callable[[], str] = lambda: secrets.token_hex(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,28 @@ class _Round:
         return any(_is_touched(error) for _, error in self.failed)
 
 
+def branch_name(batch_id: str, now: datetime, nonce: str) -> str:
+    """Return the name of a scratch branch, which says when it was made.
+
+    Args:
+        batch_id: the batch's.
+        now: the present.
+        nonce: eight hexadecimal digits.
+    """
+    return f"alur_{batch_id}_{int(now.timestamp())}_{nonce}".replace("-", "_")
+
+
+def stale_branches(names: Iterable[str], now: datetime) -> list[str]:
+    """Return those scratch branches that no run can still be working on.
+
+    Args:
+        names: of branches.
+        now: the present.
+    """
+    made = ((name, _BRANCH.fullmatch(name)) for name in names)
+    return [name for name, match in made if match and now - datetime.fromtimestamp(int(match[1]), UTC) > BRANCH_LIMIT]
+
+
 class BatchRun:
     """Ingests one batch.
 
@@ -115,11 +149,21 @@ class BatchRun:
         Raises:
             AlurError: the batch could not be finished; its claims stand, and the same batch may be run again.
         """
+        try:
+            table, reader = self._at.open_table()
+            if self._batch.last_look:
+                return self._settle([self._flip(self._look_last(table), leave_touched=False)])
+            return self._ingest(table, reader)
+        except TableUnsupported as error:
+            logger.error("%s", error, extra=self._where)
+            return self._settle([self._flip(self._refuse(error), leave_touched=False)])
+
+    def _ingest(self, table: PublishingTable, reader: FileReader) -> BatchResult:
         rounds: list[_Round] = []
         number = 1
         while True:
             try:
-                this = self._publish()
+                this = self._publish(table, reader, is_first=number == 1 and len(self._batch.begun_by) <= 1)
             except (CommitRefused, CommitUnknown) as error:
                 if number == ROUNDS:
                     raise
@@ -132,49 +176,113 @@ class BatchRun:
                 logger.info("the same bytes were uploaded while they were read: once more", extra=self._where)
             number += 1
 
-    def _publish(self) -> _Round:
+    def _refuse(self, error: TableUnsupported) -> _Round:
+        """Fail every file: the table takes nothing under this contract, whatever a file holds."""
+        items = self._at.files.read(self._batch.ingestion_key, self._manifest.paths)
+        mine = [item for item in items.values() if item.batch_id == self._batch.batch_id]
+        return _Round(
+            items,
+            failed=[(item, TableRefused(item.path, str(error))) for item in mine if item.status is Status.PROCESSING],
+        )
+
+    def _look_last(self, table: PublishingTable) -> _Round:
+        """Complete what is in the table from this batch, and fail the rest: it has been tried often enough."""
+        pinned = table.head()
+        found = table.look(pinned.snapshot_id, self._manifest.paths)
+        items = self._at.files.read(self._batch.ingestion_key, self._manifest.paths)
+        division = divide(items.values(), found, self._batch.batch_id, self._at.contract.on_overwrite)
+        done = self._adopt(table, pinned, division.adopted)
+        empty = self._adopt_empty(table, division.to_read, found)
+        in_already = {file.item.path for file in empty}
+        # This run has begun with the batch too, and is none of those that failed.
+        runs = self._batch.charges - 1
+        failed = [
+            (item, final_error(self._batch, item.path, runs))
+            for item in division.to_read
+            if item.path not in in_already
+        ]
+        return _Round(items, [*done, *empty], failed)
+
+    def _adopt(
+        self, table: PublishingTable, pinned: Snapshot, adopted: Sequence[tuple[LedgerItem, int]]
+    ) -> list[_Done]:
+        """Complete what is in from this batch, each file by the commit that brought it."""
+        brought: dict[str, Snapshot] = {}
+        for commit in table.history() if adopted else ():
+            if commit.batch_id == self._batch.batch_id and commit.record_uri is not None:
+                for path in published_paths(self._at.storage.get_document(commit.record_uri)):
+                    brought.setdefault(path, commit.snapshot)
+        # Where history was expired, the rows are proof that they are there, and nobody knows since when.
+        return [_Done(item, rows, brought.get(item.path, pinned), is_new=False) for item, rows in adopted]
+
+    def _adopt_empty(
+        self, table: PublishingTable, items: Sequence[LedgerItem], found: Mapping[str, Sequence[Found]]
+    ) -> list[_Done]:
+        """Complete versions without rows that are in: the newest record that names their path is this batch's."""
+        wanted = {item.path: item for item in items if not found.get(item.path)}
+        done: list[_Done] = []
+        for commit in table.history():
+            if not wanted or commit.snapshot.committed_at < self._batch.created_at - _CLOCKS_APART:
+                break
+            if commit.record_uri is None:
+                continue
+            for file in recorded_files(self._at.storage.get_document(commit.record_uri)):
+                if file.verdict != PUBLISHED or (item := wanted.pop(file.path, None)) is None:
+                    continue
+                if commit.batch_id == self._batch.batch_id and file.etag == item.etag and not file.rows:
+                    done.append(_Done(item, 0, commit.snapshot, is_new=False))
+        return done
+
+    def _publish(self, table: PublishingTable, reader: FileReader, *, is_first: bool) -> _Round:
         at = self._at
-        pinned = at.table.head()
-        found = at.table.look(pinned.snapshot_id, self._manifest.paths)
+        pinned = table.head()
+        found = table.look(pinned.snapshot_id, self._manifest.paths)
         # Only now: an owner that lost its files before the look cannot publish them after it.
         items = at.files.read(self._batch.ingestion_key, self._manifest.paths)
         division = divide(items.values(), found, self._batch.batch_id, at.contract.on_overwrite)
+        fault_point("job.looked")
         logger.info(
             "%d files to read, %d in the table already",
             len(division.to_read),
             len(division.adopted),
             extra=self._where,
         )
-        done: list[_Done] = []
-        if division.adopted:
-            brought = at.table.find_commit(batch_id=self._batch.batch_id) or pinned
-            done += [_Done(item, rows, brought, is_new=False) for item, rows in division.adopted]
-        if not division.to_read:
+        done = self._adopt(table, pinned, division.adopted)
+        # Nothing can be there of a batch that nobody has worked on.
+        empty = [] if is_first else self._adopt_empty(table, division.to_read, found)
+        in_already = {file.item.path for file in empty}
+        to_read = [item for item in division.to_read if item.path not in in_already]
+        done += empty
+        if not to_read:
             return _Round(items, done)
-        nonce = secrets.token_hex(4)
-        branch = f"alur_{self._batch.batch_id}_{nonce}".replace("-", "_")
+        nonce = at.make_nonce()
         began_at = at.clock()
-        at.table.create_branch(branch, pinned.snapshot_id)
+        branch = branch_name(self._batch.batch_id, began_at, nonce)
+        table.create_branch(branch, pinned.snapshot_id)
+        fault_point("job.branched")
         try:
-            staging = self._stager().stage(branch, {item.path: item for item in division.to_read}, began_at)
-            published = [item for item in division.to_read if item.path not in staging.failed]
+            stager = self._stager(table, reader)
+            staging = stager.stage(branch, {item.path: item for item in to_read}, began_at)
+            fault_point("job.staged")
+            published = [item for item in to_read if item.path not in staging.failed]
             if published:
-                self._remove_rows(branch, published, staging, found)
+                self._remove_rows(table, branch, published, staging, found)
+                fault_point("job.removed")
                 if at.clock() - began_at > STAGING_LIMIT:
-                    raise CommitRefused(at.table.name, f"the files were staged more than {STAGING_LIMIT} ago")
-                committed = self._commit(branch, nonce, pinned, division.to_read, staging)
+                    raise CommitRefused(table.name, f"the files were staged more than {STAGING_LIMIT} ago")
+                committed = self._commit(table, branch, nonce, pinned, to_read, staging)
                 done += [_Done(item, staging.rows.get(item.path, 0), committed, is_new=True) for item in published]
         finally:
-            at.table.drop_branch(branch)
-        failed = [(item, staging.failed[item.path]) for item in division.to_read if item.path in staging.failed]
+            table.drop_branch(branch)
+        failed = [(item, staging.failed[item.path]) for item in to_read if item.path in staging.failed]
         return _Round(items, done, failed)
 
-    def _stager(self) -> Stager:
+    def _stager(self, table: PublishingTable, reader: FileReader) -> Stager:
         at = self._at
         return Stager(
-            spark=at.spark,
             contract=at.contract,
-            table=at.table,
+            table=table,
+            reader=reader,
             storage=at.storage,
             lake_bucket=at.lake_bucket,
             batch_id=self._batch.batch_id,
@@ -182,7 +290,12 @@ class BatchRun:
         )
 
     def _remove_rows(
-        self, branch: str, published: Sequence[LedgerItem], staging: Staging, found: Mapping[str, Sequence[Found]]
+        self,
+        table: PublishingTable,
+        branch: str,
+        published: Sequence[LedgerItem],
+        staging: Staging,
+        found: Mapping[str, Sequence[Found]],
     ) -> None:
         """Take from the branch what the published versions replace, and what was staged of files left out."""
         rule = self._at.contract.on_overwrite
@@ -193,13 +306,19 @@ class BatchRun:
         ]
         left_out = [path for path in staging.failed if staging.rows.get(path)]
         if replaced or left_out:
-            self._at.table.remove_rows(branch, self._batch.batch_id, replaced=replaced, left_out=left_out)
+            table.remove_rows(branch, self._batch.batch_id, replaced=replaced, left_out=left_out)
 
     def _commit(
-        self, branch: str, nonce: str, pinned: Snapshot, read: Sequence[LedgerItem], staging: Staging
+        self,
+        table: PublishingTable,
+        branch: str,
+        nonce: str,
+        pinned: Snapshot,
+        read: Sequence[LedgerItem],
+        staging: Staging,
     ) -> Snapshot:
         at = self._at
-        files = at.table.collect(branch, pinned.snapshot_id)
+        files = table.collect(branch, pinned.snapshot_id)
         uri = record_uri(at.lake_bucket, self._batch.ingestion_key, self._batch.batch_id, nonce)
         document = record_document(
             ingestion_key=self._batch.ingestion_key,
@@ -212,7 +331,8 @@ class BatchRun:
         )
         # Written before the commit that names it: a snapshot never names a record that is not there.
         at.storage.put_document(uri, document)
-        committed = at.table.commit(
+        fault_point("job.recorded")
+        committed = table.commit(
             branch,
             pinned.snapshot_id,
             files,
@@ -221,6 +341,7 @@ class BatchRun:
             paths=published_paths(document),
             published_paths=lambda theirs: published_paths(at.storage.get_document(theirs)),
         )
+        fault_point("job.committed")
         logger.info("committed snapshot %d", committed.snapshot_id, extra=self._where)
         return committed
 
@@ -238,7 +359,17 @@ class BatchRun:
                 now=now,
             )
             for done in this.done
-        ] + [fail(item, batch_id=batch_id, error=error, now=now) for item, error in failed]
+        ] + [
+            fail(
+                item,
+                batch_id=batch_id,
+                error=error,
+                now=now,
+                next_try_at=at.retries.next_try(error, item.attempt, now),
+                contract_fingerprint=at.contract.fingerprint,
+            )
+            for item, error in failed
+        ]
         items = dict(this.items)
         for outcome in at.files.apply(transitions):
             if not outcome.applied:
@@ -247,29 +378,35 @@ class BatchRun:
                 del items[outcome.path]
             else:
                 items[outcome.path] = outcome.item
+        fault_point("job.flipped")
         return _Round(items, this.done, failed)
 
     def _settle(self, rounds: Sequence[_Round]) -> BatchResult:
         """Close the batch if nobody waits on it, and note what became of it."""
         done = [done for this in rounds for done in this.done]
+        failed = [item for this in rounds for item, _ in this.failed]
         latencies = [
             (file.snapshot.committed_at - file.item.event_at).total_seconds()
             for file in done
             if file.is_new and file.item.event_at is not None
         ]
+        items = rounds[-1].items
+        # A failed file that waits no more is one that nothing more comes of by itself.
+        retried = sum(item.path in items and waits(items[item.path]) for item in failed)
         result = BatchResult(
             token=self._at.token,
             completed=len(done),
-            failed=sum(len(this.failed) for this in rounds),
+            failed=len(failed) - retried,
+            retried=retried,
             rows=sum(file.rows for file in done),
             latency_seconds_median=round(median(latencies)) if latencies else 0,
             latency_seconds_max=round(max(latencies)) if latencies else 0,
         )
-        if all(_is_settled(item, self._batch.batch_id) for item in rounds[-1].items.values()):
-            self._at.batches.close(self._batch, self._at.clock(), result)
-        else:
+        if any(item.batch_id == self._batch.batch_id and waits(item) for item in items.values()):
             logger.info("the batch stays open: a file waits", extra=self._where)
-            self._at.batches.finish(self._batch, result)
+            self._at.batches.finish(self._batch, self._at.token, result)
+        else:
+            self._at.batches.close(self._batch, self._at.clock(), result)
         return result
 
 
@@ -282,12 +419,3 @@ def _recorded(item: LedgerItem, staging: Staging) -> RecordedFile:
     if error is not None:
         return RecordedFile(item.path, item.etag, type(error).__name__, 0)
     return RecordedFile(item.path, item.etag, PUBLISHED, staging.rows.get(item.path, 0))
-
-
-def _is_settled(item: LedgerItem, batch_id: str) -> bool:
-    """Whether nobody has to look at a file on behalf of this batch."""
-    if item.batch_id != batch_id:
-        return True
-    return item.waiting is None and (
-        item.status is Status.COMPLETED or (item.status is Status.FAILED and item.is_permanent)
-    )

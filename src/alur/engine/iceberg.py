@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +12,14 @@ from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from alur.engine.ports import Commit, Found, Snapshot, Staged, StagedFiles
 from alur.engine.validator import BATCH_KEY, RECORD_KEY, NobodyPublished
-from alur.errors import CommitRefused, CommitUnknown, TableUnsupported
+from alur.errors import CommitRefused, CommitUnknown, PlatformUnsupported, TableUnsupported
 
 logger = logging.getLogger(__name__)
+
+SCRATCH_PREFIX = "alur_"
+"""What the name of every scratch branch begins with."""
 
 _IN_LIST_LIMIT = 200
 """Iceberg stops pruning files by an IN list of more values than this."""
@@ -27,59 +30,8 @@ _REFERENCE_ATTEMPTS = 20
 _REFUSALS = ("ValidationException", "CommitFailedException")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Rows of one path that the look found: those of one version and one batch."""
-
-    etag: str
-    batch_id: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What a batch has staged for one path.
-
-    Attributes:
-        rows: how many rows.
-        bad_rows: how many of them cannot be stored under the contract.
-        first_bad: why, of one of them, as JSON.
-    """
-
-    rows: int
-    bad_rows: int
-    first_bad: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFiles:
-    """The data files that a branch has added to, and removed from, the snapshot it was made at.
-
-    Attributes:
-        head: the branch's newest snapshot, when they were collected.
-        added, removed: Iceberg's `DataFile` objects.
-    """
-
-    head: int
-    added: tuple[Any, ...]
-    removed: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A commit on main.
-
-    Attributes:
-        snapshot_id: Iceberg's id of it.
-        committed_at: Iceberg's time of it.
-    """
-
-    snapshot_id: int
-    committed_at: datetime
-
-
 class IcebergTable:
-    """A bronze table.
+    """A bronze table: `PublishingTable` over Iceberg.
 
     Args:
         spark: the session, with Iceberg's extensions and the catalog.
@@ -90,21 +42,12 @@ class IcebergTable:
         self._spark = spark
         self.name = name
 
-    def check_supported(self) -> None:
-        """Check the table's settings and the platform's Iceberg.
+    def check_settings(self) -> None:
+        """Check that the table's settings let publishing be safe.
 
         Raises:
-            TableUnsupported: publishing would not be safe.
+            TableUnsupported: they do not.
         """
-        jvm: Any = self._spark._jvm
-        update = jvm.java.lang.Class.forName("org.apache.iceberg.SnapshotUpdate", True, _loader(jvm))
-        if "validateWith" not in {method.getName() for method in update.getMethods()}:
-            version = jvm.org.apache.iceberg.IcebergBuild.version()
-            raise TableUnsupported(
-                self.name,
-                f"this platform's Iceberg ({version}) has no SnapshotUpdate.validateWith, on which exactly once rests; "
-                "use a release with Iceberg 1.11 or later",
-            )
         mode = self._load().properties().getOrDefault("write.delete.mode", "copy-on-write")
         if mode != "copy-on-write":
             raise TableUnsupported(
@@ -304,29 +247,25 @@ class IcebergTable:
                 raise CommitRefused(self.name, validator.refusal or _say(error)) from error
             # Anything else may have happened before or after the catalog took it: look again.
             raise CommitUnknown(self.name, _say(error)) from error
-        committed = self.find_commit(record_uri=record_uri)
+        committed = next((commit.snapshot for commit in self.history() if commit.record_uri == record_uri), None)
         if committed is None:
             raise CommitUnknown(self.name, "the commit was acknowledged, and its snapshot is not in main's history")
         return committed
 
-    def find_commit(self, *, record_uri: str | None = None, batch_id: str | None = None) -> Snapshot | None:
-        """Find a commit on main by its record, or the newest one of a batch; None: there is none.
-
-        Args:
-            record_uri: of the commit.
-            batch_id: of the commit.
-        """
+    def history(self) -> Iterator[Commit]:
+        """See `PublishingTable.history`."""
         table = self._load()
         snapshot = table.currentSnapshot()
         while snapshot is not None:
             summary = snapshot.summary()
-            if (record_uri is not None and summary.get(RECORD_KEY) == record_uri) or (
-                batch_id is not None and summary.get(BATCH_KEY) == batch_id
-            ):
-                return _snapshot(snapshot)
+            yield Commit(_snapshot(snapshot), summary.get(BATCH_KEY), summary.get(RECORD_KEY))
             parent = snapshot.parentId()
             snapshot = None if parent is None else table.snapshot(parent)
-        return None
+
+    def scratch_branches(self) -> tuple[str, ...]:
+        """Return the names of the scratch branches that are there."""
+        names = [str(name) for name in self._load().refs().keySet()]
+        return tuple(sorted(name for name in names if name.startswith(SCRATCH_PREFIX)))
 
     def _change_references(self, change: Callable[[Any], Any]) -> None:
         """Change branches. Iceberg repeats an append that somebody overtook, but not this."""
@@ -356,6 +295,30 @@ class IcebergTable:
         wanted = self._spark.createDataFrame([(path,) for path in paths], "_source_file string")
         within = rows.where((source >= min(paths)) & (source <= max(paths)))
         return within.join(F.broadcast(wanted), "_source_file", "left_semi")
+
+
+def check_platform(spark: SparkSession) -> None:
+    """Check that this platform's Iceberg has what publishing rests on.
+
+    Args:
+        spark: the session.
+
+    Raises:
+        PlatformUnsupported: it has not.
+    """
+    jvm: Any = spark._jvm
+    try:
+        update = jvm.java.lang.Class.forName("org.apache.iceberg.SnapshotUpdate", True, _loader(jvm))
+    except Py4JJavaError as error:
+        problem = "it is not on this platform's classpath; use an emr-spark-8 release, which has it there"
+        raise PlatformUnsupported("Iceberg", problem) from error
+    if "validateWith" not in {method.getName() for method in update.getMethods()}:
+        version = jvm.org.apache.iceberg.IcebergBuild.version()
+        raise PlatformUnsupported(
+            "Iceberg",
+            f"this platform's version ({version}) has no SnapshotUpdate.validateWith, on which exactly once rests; "
+            "use a release with Iceberg 1.11 or later",
+        )
 
 
 def _each(iterable: Any) -> Iterator[Any]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from alur.aws.storage import Storage
@@ -15,10 +14,14 @@ from alur.clock import Clock
 from alur.contracts.contract import Contract
 from alur.dispatch.job_arguments import JobArguments
 from alur.dispatch.sizing import CATALOG
-from alur.engine.batch import BatchRun, Workshop
+from alur.engine.batch import BatchRun, Workshop, stale_branches
+from alur.engine.iceberg import IcebergTable, check_platform
+from alur.engine.ports import FileReader, PublishingTable
+from alur.engine.spark_reader import SparkReader
 from alur.engine.tables import ensure_table
-from alur.errors import AlurError
-from alur.ledger.batches import BatchState, BatchStore
+from alur.errors import AlurError, ReadFailed, ReadNotExact
+from alur.faults import fault_point
+from alur.ledger.batches import Batch, BatchResult, BatchState, BatchStore
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Manifest
 
@@ -51,47 +54,118 @@ def run_job(
         Whether every batch was finished; a file that failed by name is finished too.
 
     Raises:
-        AlurError: no batch could be begun.
+        PlatformUnsupported: no batch can be begun here.
+        LedgerError: a batch could not be begun.
     """
-    workshop: Workshop | None = None
+    check_platform(spark)
+    workshop = Workshop(
+        contract=contract,
+        open_table=_Opened(spark, arguments.database, contract, clock),
+        files=files,
+        batches=batches,
+        storage=storage,
+        lake_bucket=arguments.lake_bucket,
+        token=arguments.token,
+        clock=clock,
+        sleep=sleep,
+        retries=arguments.retries,
+    )
+    return run_batches(workshop, arguments.batch_ids, is_alive=lambda: _is_alive(spark))
+
+
+def run_batches(workshop: Workshop, batch_ids: tuple[str, ...], *, is_alive: Callable[[], bool]) -> bool:
+    """Ingest batches one after the other; one that cannot be finished costs no other.
+
+    Args:
+        workshop: what they are worked on with.
+        batch_ids: which, in order.
+        is_alive: whether the engine is still there: if it is not, whatever stopped the batch was its death.
+
+    Returns:
+        Whether every batch was finished; a file that failed by name is finished too.
+    """
     all_finished = True
-    for batch_id in arguments.batch_ids:
-        where = {"ingestion_key": arguments.ingestion_key, "batch_id": batch_id}
-        batch = batches.begin(arguments.ingestion_key, batch_id, arguments.token)
+    for batch_id in batch_ids:
+        where = {"ingestion_key": workshop.contract.ingestion_key, "batch_id": batch_id}
+        batch = workshop.batches.begin(workshop.contract.ingestion_key, batch_id, workshop.token)
+        fault_point("job.began")
         if batch is None or batch.state is BatchState.CLOSED:
             logger.info("the batch is closed: nothing to do", extra=where)
             continue
-        workshop = workshop or Workshop(
-            spark=spark,
-            contract=contract,
-            table=ensure_table(spark, CATALOG, arguments.database, contract),
-            files=files,
-            batches=batches,
-            storage=storage,
-            lake_bucket=arguments.lake_bucket,
-            token=arguments.token,
-            clock=clock,
-            sleep=sleep,
-        )
         try:
-            manifest = Manifest.from_document(storage.get_document(batch.manifest_uri))
+            manifest = Manifest.from_document(workshop.storage.get_document(batch.manifest_uri))
             result = BatchRun(workshop, batch, manifest).run()
-        except (AlurError, PySparkException, Py4JError):
+        except Exception as error:
+            # Of whatever kind it is: the batches after this one are not to pay for it.
+            if not is_alive():
+                raise
             logger.exception("the batch could not be finished: its claims stand", extra=where)
+            _note(workshop, batch, error)
             all_finished = False
         else:
-            logger.info(
-                "%d files completed, %d failed, %d rows",
-                result.completed,
-                result.failed,
-                result.rows,
-                extra={
-                    **where,
-                    "files_completed": result.completed,
-                    "files_failed": result.failed,
-                    "rows": result.rows,
-                    "latency_seconds_median": result.latency_seconds_median,
-                    "latency_seconds_max": result.latency_seconds_max,
-                },
-            )
+            _tell(result, where)
     return all_finished
+
+
+class _Opened:
+    """The table and its reader, made at the first batch that needs them."""
+
+    def __init__(self, spark: SparkSession, database: str, contract: Contract, clock: Clock) -> None:
+        self._spark = spark
+        self._database = database
+        self._contract = contract
+        self._clock = clock
+        self._parts: tuple[PublishingTable, FileReader] | None = None
+
+    def __call__(self) -> tuple[PublishingTable, FileReader]:
+        if self._parts is None:
+            table = ensure_table(self._spark, CATALOG, self._database, self._contract)
+            self._drop_stale_branches(table)
+            self._parts = table, SparkReader(self._spark, self._contract, table)
+        return self._parts
+
+    def _drop_stale_branches(self, table: IcebergTable) -> None:
+        for branch in stale_branches(table.scratch_branches(), self._clock()):
+            logger.info("dropping %s, which a run that died has left", branch)
+            table.drop_branch(branch)
+
+
+def _note(workshop: Workshop, batch: Batch, error: Exception) -> None:
+    try:
+        workshop.batches.stumble(
+            batch,
+            workshop.token,
+            error_type=type(error).__name__,
+            error=str(error),
+            # What Alur knows and does not count among these is the fault of a table, of S3, or of the ledger.
+            blames_files=not isinstance(error, AlurError) or isinstance(error, (ReadFailed, ReadNotExact)),
+        )
+    except AlurError as second:
+        # Without the note the run counts as one that died.
+        logger.warning("that could not be noted: %s", second)
+
+
+def _tell(result: BatchResult, where: dict[str, str]) -> None:
+    logger.info(
+        "%d files completed, %d failed, %d to be tried again, %d rows",
+        result.completed,
+        result.failed,
+        result.retried,
+        result.rows,
+        extra={
+            **where,
+            "files_completed": result.completed,
+            "files_failed": result.failed,
+            "files_retried": result.retried,
+            "rows": result.rows,
+            "latency_seconds_median": result.latency_seconds_median,
+            "latency_seconds_max": result.latency_seconds_max,
+        },
+    )
+
+
+def _is_alive(spark: SparkSession) -> bool:
+    try:
+        return not spark.sparkContext._jsc.sc().isStopped()
+    except (Py4JError, OSError, AttributeError):
+        return False

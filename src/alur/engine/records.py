@@ -71,6 +71,18 @@ def record_document(
     }
 
 
+def recorded_files(document: Mapping[str, Any]) -> tuple[RecordedFile, ...]:
+    """Read the files of a record, published and left out.
+
+    Args:
+        document: what `record_document` rendered.
+    """
+    return tuple(
+        RecordedFile(file["path"], file["etag"], file["verdict"], int(file["rows"]), int(file.get("rejects", 0)))
+        for file in document["files"]
+    )
+
+
 def published_paths(document: Mapping[str, Any]) -> frozenset[str]:
     """Return the paths that a commit with this record has published."""
     return frozenset(file["path"] for file in document["files"] if file["verdict"] == PUBLISHED)

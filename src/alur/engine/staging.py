@@ -12,28 +12,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
-
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
-from alur.engine.iceberg import IcebergTable, Staged
+from alur.engine.ports import FileReader, PublishingTable, Staged
 from alur.engine.verdicts import judge_records
-from alur.errors import FileChanged, FileError, FileVanished, StorageRefused, UnreadableFile
+from alur.errors import (
+    FileChanged,
+    FileDenied,
+    FileError,
+    FileUnavailable,
+    FileVanished,
+    ReadFailed,
+    StorageRefused,
+    StorageUnavailable,
+    UnreadableFile,
+)
 from alur.ingestion.headers import check_header, has_records
 from alur.ingestion.naming import Source, copy_key, needs_copy
 from alur.ingestion.objects import YOUNG, Sight, is_unchanged, look_at_objects
-from alur.ingestion.reader import read_rows
 from alur.ledger.model import FileVersion, LedgerItem
 from alur.ledger.paths import split_path
 
 logger = logging.getLogger(__name__)
 
 _CHECKS_AT_ONCE = 16
-
-_BYTES_AT_FAULT = ("TextParsingException", "MalformedInputException", "CharacterCodingException", "CSV header")
-"""What Spark says when a file's bytes, and not the way to them, are at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,9 @@ class Stager:
     """Reads the files of one attempt.
 
     Args:
-        spark: the session.
-        contract: how to read.
+        contract: what the files' headers must be.
         table: the bronze table.
+        reader: reads the files.
         storage: S3.
         lake_bucket: where copies go.
         batch_id: the batch's.
@@ -65,17 +67,17 @@ class Stager:
     def __init__(
         self,
         *,
-        spark: SparkSession,
         contract: Contract,
-        table: IcebergTable,
+        table: PublishingTable,
+        reader: FileReader,
         storage: Storage,
         lake_bucket: str,
         batch_id: str,
         sleep: Callable[[float], None],
     ) -> None:
-        self._spark = spark
         self._contract = contract
         self._table = table
+        self._reader = reader
         self._storage = storage
         self._lake_bucket = lake_bucket
         self._batch_id = batch_id
@@ -97,12 +99,18 @@ class Stager:
         sources = self._name([before.found[path] for path in items if path not in self._failed])
         self._read(branch, sources, before.whole_folders, now)
         staged = self._table.staged(branch, self._batch_id) if sources else {}
-        read = [before.found[path] for path in items if path not in self._failed]
+        read = [source.version for source in sources]
+        for version in read:
+            if version.path not in self._failed and (error := self._judge(version, staged.get(version.path))):
+                self._failed[version.path] = error
+        # Last, and it outranks whatever was found in the bytes: they may have been another version's.
         after = look_at_objects(self._storage, read).found
         for version in read:
-            error = self._judge(version, after.get(version.path), staged.get(version.path))
-            if error is not None:
-                self._failed[version.path] = error
+            current = after.get(version.path)
+            if current is None:
+                self._failed[version.path] = FileVanished(version.path)
+            elif not is_unchanged(version, current):
+                self._failed[version.path] = FileChanged(version.path, version.etag, current.etag)
         for error in self._failed.values():
             logger.warning("%s", error, extra={"batch_id": self._batch_id, "error_type": type(error).__name__})
         return Staging({path: count.rows for path, count in staged.items()}, self._failed)
@@ -144,28 +152,20 @@ class Stager:
     def _read(self, branch: str, sources: Sequence[Source], whole_folders: set[str], now: datetime) -> None:
         if not sources:
             return
-        rows = read_rows(
-            self._spark,
-            self._contract,
-            sources,
-            whole_folders=whole_folders,
-            batch_id=self._batch_id,
-            now=now,
-        )
         try:
-            self._table.append(branch, rows)
-        except (PySparkException, Py4JJavaError) as error:
+            self._reader.append(branch, sources, whole_folders=whole_folders, batch_id=self._batch_id, now=now)
+        except ReadFailed as error:
             readable = self._readable(sources)
             if len(readable) < len(sources):
                 self._read(branch, readable, set(), now)
             elif whole_folders:
                 # Something else in the folder may be at fault, by its header or its bytes: name the batch's files.
                 self._read(branch, sources, set(), now)
-            elif not any(sign in _chain(error) for sign in _BYTES_AT_FAULT):
+            elif not error.bytes_at_fault:
                 raise
             elif len(sources) == 1:
                 path = sources[0].version.path
-                self._failed[path] = UnreadableFile(path, f"Spark cannot read it: {_first_line(error)}")
+                self._failed[path] = UnreadableFile(path, f"Spark cannot read it: {error.problem}")
             else:
                 middle = len(sources) // 2
                 self._read(branch, sources[:middle], set(), now)
@@ -175,7 +175,12 @@ class Stager:
         """Look at each file's header, which the quick way does not, and fail those that are at fault."""
 
         def check(source: Source) -> FileError | None:
-            return check_header(self._storage, self._contract, source.version)
+            try:
+                return check_header(self._storage, self._contract, source.version)
+            except StorageRefused as error:
+                return FileDenied(source.version.path, error.code)
+            except StorageUnavailable as error:
+                return FileUnavailable(source.version.path, error.code)
 
         with ThreadPoolExecutor(_CHECKS_AT_ONCE) as pool:
             errors = list(pool.map(check, sources))
@@ -184,29 +189,12 @@ class Stager:
         )
         return [source for source, error in zip(sources, errors, strict=True) if error is None]
 
-    def _judge(self, before: FileVersion, after: FileVersion | None, staged: Staged | None) -> FileError | None:
-        if after is None:
-            return FileVanished(before.path)
-        if not is_unchanged(before, after):
-            return FileChanged(before.path, before.etag, after.etag)
+    def _judge(self, version: FileVersion, staged: Staged | None) -> FileError | None:
         if staged is not None:
-            return judge_records(before.path, staged)
+            return judge_records(version.path, staged)
         # No rows: Spark says that of a header alone, of an empty file, and of a file that it passed over.
-        if error := check_header(self._storage, self._contract, before):
+        if error := check_header(self._storage, self._contract, version):
             return error
-        if has_records(self._storage, before):
-            return UnreadableFile(before.path, "it holds records, and Spark read none of them")
+        if has_records(self._storage, version):
+            return UnreadableFile(version.path, "it holds records, and Spark read none of them")
         return None
-
-
-def _chain(error: BaseException) -> str:
-    texts: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(texts) < 20:
-        texts.append(f"{type(cause).__name__}: {cause}")
-        cause = getattr(cause, "_cause", None) or cause.__cause__
-    return "\n".join(texts)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -66,7 +66,7 @@ def ensure_table(spark: SparkSession, catalog: str, database: str, contract: Con
     except (PySparkException, Py4JJavaError):
         # The same race: once more, and the other run's columns are there.
         _widen(spark, name, contract)
-    table.check_supported()
+    table.check_settings()
     table.ensure_head()
     return table
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alur.contracts.contract import OnOverwrite
-from alur.engine.iceberg import Found, Staged
+from alur.engine.ports import Found, Staged
 from alur.errors import UnstorableRecords
 from alur.ledger.model import LedgerItem, Status
 

@@ -88,10 +88,16 @@ class DynamoTable:
                 outcomes[number] = Outcome(changes[number].is_fulfilled_by(item), item)
         return [outcomes[number] for number in range(len(changes))]
 
-    def apply_together(self, changes: Sequence[Change]) -> bool:
+    def apply_together(self, changes: Sequence[Change]) -> frozenset[int]:
         """See `ItemTable.apply_together`: TransactWriteItems."""
         check_distinct(changes)
         return self._gateway.transact([render_update(self._name, change) for change in changes])
+
+    def pages(self, ingestion_key: str, after: str | None = None) -> Iterator[Sequence[Attributes]]:
+        """See `ItemTable.pages`: Query, 1 MB a page."""
+        return self._gateway.partition_pages(
+            self._name, ("ingestion_key", ingestion_key), None if after is None else (self._sort_key, after)
+        )
 
     def open_items(self, ingestion_key: str | None = None) -> Iterable[Attributes]:
         """See `ItemTable.open_items`: Query, or Scan, of the sparse index."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from alur.ledger.dynamo import DynamoTable
@@ -52,6 +52,19 @@ class FileLedger:
         keys = [{"ingestion_key": ingestion_key, SORT_KEY: path} for path in dict.fromkeys(paths)]
         items = (LedgerItem.from_attributes(attributes) for attributes in self._table.read(keys))
         return {item.path: item for item in items}
+
+    def walk(self, ingestion_key: str, *, after: str | None = None) -> Iterator[tuple[LedgerItem, ...]]:
+        """Yield every item of a table, a page of up to 1 MB at a time, in the order of the paths' UTF-8 bytes.
+
+        Args:
+            ingestion_key: the table.
+            after: only paths after this one.
+
+        Raises:
+            LedgerError: the ledger cannot be asked.
+        """
+        for page in self._table.pages(ingestion_key, after):
+            yield tuple(LedgerItem.from_attributes(attributes) for attributes in page)
 
     def apply(self, transitions: Sequence[Change]) -> list[Transitioned]:
         """Do transitions of different files, each by itself, 25 a call: an outcome for each, in order.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,8 +62,20 @@ class DynamoGateway(Protocol):
         """UpdateItem: whether the condition held, and the item after it (held) or at it (refused)."""
         ...
 
-    def transact(self, updates: Sequence[Update]) -> bool:
-        """TransactWriteItems: False when a condition refused it."""
+    def transact(self, updates: Sequence[Update]) -> frozenset[int]:
+        """TransactWriteItems: the numbers of the updates whose conditions refused it; empty: all were done."""
+        ...
+
+    def partition_pages(
+        self, table: str, partition: tuple[str, str], after: tuple[str, str] | None
+    ) -> Iterator[Sequence[Attributes]]:
+        """Query one partition (name, value) of a table, strongly consistent, page by page.
+
+        Args:
+            table: the table's name.
+            partition: name and value of the partition key.
+            after: name of the sort key, and the value after which to begin.
+        """
         ...
 
     def index_items(self, table: str, index: str, partition: tuple[str, str] | None) -> Iterable[Attributes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from alur.ledger.table import (
@@ -19,6 +19,9 @@ from alur.ledger.table import (
     check_distinct,
     check_single,
 )
+
+PAGE_ITEMS = 100
+"""How many items a page of `MemoryTable.pages` holds."""
 
 
 class MemoryTable:
@@ -60,17 +63,37 @@ class MemoryTable:
         check_single(changes)
         return [self.apply(change) for change in changes]
 
-    def apply_together(self, changes: Sequence[Change]) -> bool:
+    def apply_together(self, changes: Sequence[Change]) -> frozenset[int]:
         """See `ItemTable.apply_together`."""
         check_distinct(changes)
         with self._lock:
-            for change in changes:
-                item = self._items.get(self._id(change.key))
-                if not _allowed(change, item):
-                    return False
-            for change in changes:
-                self.apply(change)
-            return True
+            refused = frozenset(
+                number
+                for number, change in enumerate(changes)
+                if not _allowed(change, self._items.get(self._id(change.key)))
+            )
+            if not refused:
+                for change in changes:
+                    self.apply(change)
+            return refused
+
+    def pages(self, ingestion_key: str, after: str | None = None) -> Iterator[Sequence[Attributes]]:
+        """See `ItemTable.pages`; a page holds `PAGE_ITEMS` items."""
+        while True:
+            with self._lock:
+                found = sorted(
+                    (
+                        (key[1].encode(), item)
+                        for key, item in self._items.items()
+                        if key[0] == ingestion_key and (after is None or key[1].encode() > after.encode())
+                    ),
+                    key=lambda entry: entry[0],
+                )[:PAGE_ITEMS]
+                page = [copy.deepcopy(item) for _, item in found]
+            if not page:
+                return
+            yield page
+            after = page[-1][self._sort_key]
 
     def open_items(self, ingestion_key: str | None = None) -> Iterable[Attributes]:
         """See `ItemTable.open_items`."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from alur.clock import from_iso, to_iso
+from alur.ledger.paths import split_path
 
 SCHEMA_VERSION = 1
 """The version of the item's layout, on every item that is written."""
@@ -87,12 +88,15 @@ class LedgerItem:
         batch_id: the batch that owns the claim.
         attempt: 1 for the first time that this version is tried.
         contract_fingerprint: of the contract it was claimed under.
+        version_id: of that version, where the bucket keeps versions.
         event_at: when the object was created, by the event.
         claimed_at: when the batch claimed it.
         rows: its own rows in the table, once completed.
         snapshot_id: the snapshot that brought them.
         queryable_at: when that snapshot was committed.
-        error_type, error_message, is_permanent: why it failed.
+        error_type, error_message, is_permanent: why it failed; while it is processing again, why it failed before.
+        next_try_at: when it is tried again by itself; None: not before an event, a contract or a person names it.
+        last_modified: S3's own time of the version, where the claim was made from a HEAD.
         waiting: a newer version that nobody has claimed yet.
         previous: the version whose rows the table still holds, while this one is not completed.
     """
@@ -116,8 +120,16 @@ class LedgerItem:
     error_type: str | None = None
     error_message: str | None = None
     is_permanent: bool = False
+    next_try_at: datetime | None = None
+    last_modified: datetime | None = None
     waiting: Waiting | None = None
     previous: Published | None = None
+
+    @property
+    def version(self) -> FileVersion:
+        """The version that was claimed."""
+        bucket, key = split_path(self.path)
+        return FileVersion(bucket, key, self.etag, self.size_bytes, self.version_id, self.last_modified)
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> LedgerItem:
@@ -146,6 +158,8 @@ class LedgerItem:
             error_type=attributes.get("error_type"),
             error_message=attributes.get("error_message"),
             is_permanent=bool(attributes.get("error_is_permanent", False)),
+            next_try_at=_moment(attributes.get("next_try_at")),
+            last_modified=_moment(attributes.get("last_modified")),
             waiting=waiting_from(waiting) if waiting else None,
             previous=published_from(previous) if previous else None,
         )

@@ -6,7 +6,7 @@ A `Change` says what must hold and what changes; nothing here does I/O. `dynamo`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -139,8 +139,21 @@ class ItemTable(Protocol):
         """
         ...
 
-    def apply_together(self, changes: Sequence[Change]) -> bool:
-        """Do up to 100 changes of different items, all or none; False when a condition refused them."""
+    def apply_together(self, changes: Sequence[Change]) -> frozenset[int]:
+        """Do up to 100 changes of different items, all or none.
+
+        Returns:
+            The numbers of the changes whose conditions refused it; empty: all were done.
+        """
+        ...
+
+    def pages(self, ingestion_key: str, after: str | None = None) -> Iterator[Sequence[Attributes]]:
+        """Yield the items of one partition in the order of their sort keys, a page at a time, strongly consistent.
+
+        Args:
+            ingestion_key: the partition.
+            after: only sort keys after this one.
+        """
         ...
 
     def open_items(self, ingestion_key: str | None = None) -> Iterable[Attributes]:

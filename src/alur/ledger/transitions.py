@@ -6,7 +6,7 @@
                             |      +-----------> failed                 |
                             |         flip          |                   |
                             +-----------------------+-------------------+
-                              claim (newer version, retry)
+                              claim (newer version, retry, takeover)
 
 Every function here is pure. A claim or a flip carries the batch's id, and whoever ends a claim shows it: that fences
 a writer whose file was given to somebody else.
@@ -20,7 +20,7 @@ from enum import StrEnum
 from typing import Any
 
 from alur.clock import to_iso
-from alur.contracts.contract import OnOverwrite
+from alur.contracts.contract import Contract, OnOverwrite
 from alur.errors import FileError, FileVanished, Permanent
 from alur.ledger.model import (
     SCHEMA_VERSION,
@@ -32,6 +32,7 @@ from alur.ledger.model import (
     published_attribute,
     waiting_attribute,
 )
+from alur.ledger.retries import EXCUSED_TYPES, OUTSIDE_TYPES
 from alur.ledger.table import Absent, Change, Condition, Equals, Missing, OneOf, equals_or_missing
 
 MESSAGE_LIMIT_CHARACTERS = 2_000
@@ -46,7 +47,8 @@ _OF_A_RESULT = (
     "queryable_at",
     "failed_at",
 )
-_OF_A_FAILURE = ("error_type", "error_message", "error_is_permanent", "failed_at")
+_OF_AN_ERROR = ("error_type", "error_message", "error_is_permanent")
+_OF_A_FAILURE = (*_OF_AN_ERROR, "failed_at", "next_try_at")
 
 
 class Decision(StrEnum):
@@ -88,6 +90,13 @@ class Claimant:
     on_overwrite: OnOverwrite
     contract_fingerprint: str
     source_system: str
+
+    @classmethod
+    def of(cls, contract: Contract, batch_id: str) -> Claimant:
+        """Claim for a batch, by the rules of its table's contract."""
+        return cls(
+            contract.ingestion_key, batch_id, contract.on_overwrite, contract.fingerprint, contract.source_system
+        )
 
 
 def decide_by_event(item: LedgerItem | None, version: FileVersion, claimant: Claimant) -> Decision:
@@ -131,12 +140,56 @@ def decide_by_object(item: LedgerItem | None, current: FileVersion | None, claim
     return Decision.CLAIM
 
 
+def decide_again(item: LedgerItem, current: FileVersion | None, claimant: Claimant, now: datetime) -> Decision:
+    """Decide what becomes of a file that is not processing and waits: for another try, or with something newer.
+
+    Args:
+        item: what the ledger has for the path: completed or failed.
+        current: what a HEAD found; None: no such object.
+        claimant: who would claim, under the contract as it is now.
+        now: the present.
+
+    Returns:
+        CLAIM, GONE, SKIPPED, or DUPLICATE: nothing newer is there, and what waited is cleared.
+    """
+    if current is None:
+        return Decision.GONE
+    if item.etag != current.etag:
+        skips = item.status is Status.COMPLETED and claimant.on_overwrite is OnOverwrite.SKIP
+        return Decision.SKIPPED if skips else Decision.CLAIM
+    return Decision.CLAIM if is_due(item, now, claimant.contract_fingerprint) else Decision.DUPLICATE
+
+
+def is_due(item: LedgerItem, now: datetime, contract_fingerprint: str | None) -> bool:
+    """Whether a failed file is to be tried again now, by itself.
+
+    Args:
+        item: what the ledger has for the path.
+        now: the present.
+        contract_fingerprint: of the contract as it is now; None: leave contracts out of it.
+    """
+    if item.status is not Status.FAILED:
+        return False
+    if item.next_try_at is not None and item.next_try_at <= now:
+        return True
+    return contract_fingerprint is not None and item.contract_fingerprint != contract_fingerprint
+
+
+def waits(item: LedgerItem) -> bool:
+    """Whether somebody has to look at a file: it is processing, waits for another try, or has something newer."""
+    return (
+        item.status is Status.PROCESSING
+        or item.waiting is not None
+        or (item.status is Status.FAILED and item.next_try_at is not None)
+    )
+
+
 def _may_be_tried_again(item: LedgerItem, claimant: Claimant) -> bool:
-    """A permanent failure waits for a change: of the contract, or, where the object was missing, of its being there."""
+    """A permanent failure waits for a change: of the contract, or of what lies outside the file."""
     return (
         not item.is_permanent
         or item.contract_fingerprint != claimant.contract_fingerprint
-        or item.error_type == FileVanished.__name__
+        or item.error_type in OUTSIDE_TYPES
     )
 
 
@@ -164,7 +217,10 @@ def claim(
         "contract_fingerprint": claimant.contract_fingerprint,
         "schema_version": SCHEMA_VERSION,
     }
-    removes = [*_OF_A_RESULT, "error_type", "error_message", "error_is_permanent", "waiting"]
+    removes = [*_OF_A_RESULT, "next_try_at", "waiting"]
+    if item is None or item.etag != version.etag:
+        # Of the same version the last error stays to be seen while it is tried again.
+        removes += _OF_AN_ERROR
     optional = {
         "version_id": version.version_id,
         "last_modified": to_iso(version.last_modified) if version.last_modified else None,
@@ -180,11 +236,68 @@ def claim(
     return Change(_key(item.ingestion_key, item.path), _as_read(item), sets, tuple(removes))
 
 
+def hand_over(item: LedgerItem, *, batch_id: str, attempt: int) -> Change:
+    """Give a claim to another batch, as it is: a batch that is split hands its files to its halves.
+
+    Args:
+        item: the claim.
+        batch_id: who owns it from now on.
+        attempt: which try of the version that will be.
+    """
+    return Change(
+        _key(item.ingestion_key, item.path),
+        _as_claimed(item),
+        {"batch_id": batch_id, "attempt": attempt},
+    )
+
+
+def postpone(item: LedgerItem, *, attempt: int, error_type: str, error_message: str, next_try_at: datetime) -> Change:
+    """Note on a claim that its batch's run ended without it, and when the batch is tried again.
+
+    Args:
+        item: the claim.
+        attempt: which try of the version comes next.
+        error_type, error_message: why the run ended.
+        next_try_at: when the batch is run again.
+    """
+    return Change(
+        _key(item.ingestion_key, item.path),
+        _as_claimed(item),
+        {
+            "attempt": attempt,
+            "error_type": error_type,
+            "error_message": error_message[:MESSAGE_LIMIT_CHARACTERS],
+            "next_try_at": to_iso(next_try_at),
+        },
+    )
+
+
+def settle_vanished(item: LedgerItem, now: datetime) -> Change:
+    """Let a failed file wait no more, because its object is gone, if the item is still as it was read.
+
+    Args:
+        item: the failed item.
+        now: when that was seen.
+    """
+    error = FileVanished(item.path)
+    return Change(
+        _key(item.ingestion_key, item.path),
+        _as_read(item),
+        {
+            "error_type": type(error).__name__,
+            "error_message": str(error),
+            "error_is_permanent": True,
+            "failed_at": to_iso(now),
+        },
+        ("next_try_at", "waiting"),
+    )
+
+
 def remember(item: LedgerItem, current: FileVersion, event_at: datetime) -> Change:
     """Note on an item that is processing that something newer came, if it still is the same claim."""
     return Change(
         _key(item.ingestion_key, item.path),
-        (Equals("status", Status.PROCESSING.value), equals_or_missing("batch_id", item.batch_id)),
+        _as_claimed(item),
         {"waiting": waiting_attribute(Waiting(current.etag, event_at))},
     )
 
@@ -227,7 +340,15 @@ def complete(
     )
 
 
-def fail(item: LedgerItem, *, batch_id: str, error: FileError, now: datetime) -> Change:
+def fail(
+    item: LedgerItem,
+    *,
+    batch_id: str,
+    error: FileError,
+    now: datetime,
+    next_try_at: datetime | None = None,
+    contract_fingerprint: str | None = None,
+) -> Change:
     """End a claim: the file was not ingested, and why.
 
     Args:
@@ -235,7 +356,25 @@ def fail(item: LedgerItem, *, batch_id: str, error: FileError, now: datetime) ->
         batch_id: who ends it; refused when somebody else owns the file, or it is completed.
         error: why; its class says whether trying again can help.
         now: when the claim ends.
+        next_try_at: when it is tried again by itself; None: it is not.
+        contract_fingerprint: of the contract that it was judged by; None: by that of its claim. Where it is another,
+            a deploy came in between, and the file is due at once.
     """
+    sets: dict[str, Any] = {
+        "status": Status.FAILED.value,
+        "error_type": type(error).__name__,
+        "error_message": str(error)[:MESSAGE_LIMIT_CHARACTERS],
+        "error_is_permanent": isinstance(error, Permanent),
+        "failed_at": to_iso(now),
+    }
+    removes: tuple[str, ...] = ()
+    if contract_fingerprint is not None and contract_fingerprint != item.contract_fingerprint:
+        sets["contract_fingerprint"] = contract_fingerprint
+        next_try_at = now
+    if next_try_at is None:
+        removes = ("next_try_at",)
+    else:
+        sets["next_try_at"] = to_iso(next_try_at)
     return Change(
         _key(item.ingestion_key, item.path),
         (
@@ -243,13 +382,8 @@ def fail(item: LedgerItem, *, batch_id: str, error: FileError, now: datetime) ->
             Equals("file_etag", item.etag),
             Equals("status", Status.PROCESSING.value),
         ),
-        {
-            "status": Status.FAILED.value,
-            "error_type": type(error).__name__,
-            "error_message": str(error)[:MESSAGE_LIMIT_CHARACTERS],
-            "error_is_permanent": isinstance(error, Permanent),
-            "failed_at": to_iso(now),
-        },
+        sets,
+        removes,
     )
 
 
@@ -268,11 +402,15 @@ def _as_read(item: LedgerItem) -> tuple[Condition, ...]:
     )
 
 
+def _as_claimed(item: LedgerItem) -> tuple[Condition, ...]:
+    # What waits may come meanwhile and is not touched.
+    return (Equals("status", Status.PROCESSING.value), equals_or_missing("batch_id", item.batch_id))
+
+
 def _attempt(item: LedgerItem | None, version: FileVersion) -> int:
     if item is None or item.etag != version.etag or item.error_type is None:
         return 1
-    # A file that changed while it was read was not at fault.
-    return item.attempt if item.error_type == "FileChanged" else item.attempt + 1
+    return item.attempt if item.error_type in EXCUSED_TYPES else item.attempt + 1
 
 
 def _previous(item: LedgerItem | None) -> dict[str, Any] | None:

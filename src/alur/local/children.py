@@ -41,6 +41,7 @@ class Children:
         directory: Path,
         stdout: IO[Any] | int,
         stderr: IO[Any] | int,
+        stdin: IO[Any] | int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
         """Start a process in a new group.
 
@@ -51,6 +52,7 @@ class Children:
             directory: its working directory.
             stdout: a file or a `subprocess` constant.
             stderr: likewise.
+            stdin: likewise; nothing to read by default.
 
         Raises:
             OSError: the executable cannot be started.
@@ -63,7 +65,7 @@ class Children:
                 list(command),
                 env=dict(environment),
                 cwd=directory,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,

@@ -43,6 +43,31 @@ class FunctionFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionPlan:
+    """A function of the template, with everything resolved.
+
+    Args:
+        name: its name.
+        logical_id: its name in the template.
+        directory: where its code lies.
+        handler: `module.attribute`.
+        variables: its whole environment.
+        timeout_seconds: its time-out.
+        memory_mb: its memory.
+        log: the file of its output.
+    """
+
+    name: str
+    logical_id: str
+    directory: Path
+    handler: str
+    variables: Mapping[str, str]
+    timeout_seconds: float
+    memory_mb: int
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What Lambda hands a handler beside the event.
 

@@ -11,25 +11,30 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from alur.errors import LocalStackError
 from alur.local.custom_resource import create_custom_resource
 from alur.local.environment import ACCOUNT, REGION
-from alur.local.functions import Function, function_arn
+from alur.local.functions import Function, FunctionPlan, function_arn
 from alur.local.intrinsics import Created
 from alur.local.poller import QueueMapping
 from alur.local.rules import Rule, parse_rate
 from alur.local.template import STACK_NAME, Plan, Resource
 
-# Accepted, and nothing comes of them here: nobody is denied anything, and logs are files.
+_Number = TypeVar("_Number", int, float)
+
+# Accepted, and nothing comes of them here: nobody is denied anything, and a call that failed is not repeated.
 _WITHOUT_EFFECT = frozenset(
     {
         "AWS::S3::BucketPolicy",
         "AWS::Lambda::Permission",
-        "AWS::CloudWatch::Alarm",
+        "AWS::Lambda::EventInvokeConfig",
     }
 )
+
+# A number that a parameter gives is text, and the API takes numbers only.
+_WHOLE_IN_AN_ALARM = ("Period", "EvaluationPeriods", "DatapointsToAlarm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +44,16 @@ class Timings:
     Args:
         window_seconds: the longest batching window, whatever the template says.
         retry_seconds: after how long a message that failed comes back.
+        schedule_seconds: the longest time between two events of a schedule; None: as the template says.
+        timeout_seconds: the longest that a call of a function may take; None: as the template says.
+        variables: what the functions' environment has in place of what the template says, or beside it.
     """
 
     window_seconds: float = 2.0
     retry_seconds: int = 5
+    schedule_seconds: int | None = None
+    timeout_seconds: float | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class AnyFunction(Protocol):
@@ -65,8 +76,8 @@ class AnyFunction(Protocol):
         ...
 
 
-Emulate = Callable[[str, str, Mapping[str, str], Path], AnyFunction]
-"""Makes a function that runs under the runtime emulator, from name, logical id, environment and log."""
+MakeFunction = Callable[[FunctionPlan], AnyFunction]
+"""Makes a function that does not run in the stack's own process."""
 
 
 @dataclass(slots=True)
@@ -96,7 +107,7 @@ class Deployer:
         function_environment: what every function's environment holds beside its own.
         log_directory: where functions log.
         timings: what is shortened.
-        emulate: for functions that are to run under the runtime emulator, by logical id.
+        elsewhere: makes the functions that are not to run in this process, by logical id.
     """
 
     def __init__(
@@ -107,7 +118,7 @@ class Deployer:
         function_environment: Mapping[str, str],
         log_directory: Path,
         timings: Timings,
-        emulate: Mapping[str, Emulate],
+        elsewhere: Mapping[str, MakeFunction],
     ) -> None:
         self._client = client
         self._plan = plan
@@ -115,7 +126,7 @@ class Deployer:
         self._function_environment = function_environment
         self._log_directory = log_directory
         self._timings = timings
-        self._emulate = emulate
+        self._elsewhere = elsewhere
         self._deployment = Deployment()
         self._create: dict[str, Callable[[str, dict[str, Any]], Created]] = {
             "AWS::S3::Bucket": self._bucket,
@@ -127,6 +138,9 @@ class Deployer:
             "AWS::IAM::Role": self._role,
             "AWS::Logs::LogGroup": self._log_group,
             "AWS::SNS::Topic": self._topic,
+            "AWS::SNS::TopicPolicy": self._topic_policy,
+            "AWS::SNS::Subscription": self._subscription,
+            "AWS::CloudWatch::Alarm": self._alarm,
             "AWS::Lambda::Function": self._function,
             "AWS::Lambda::LayerVersion": self._layer,
             "AWS::Lambda::EventSourceMapping": self._mapping,
@@ -250,8 +264,33 @@ class Deployer:
 
     def _topic(self, logical_id: str, properties: dict[str, Any]) -> Created:
         name = properties.get("TopicName") or _generated_name(logical_id)
-        arn = self._client("sns").create_topic(Name=name)["TopicArn"]
+        attributes = {key: str(properties[key]) for key in ("DisplayName", "KmsMasterKeyId") if key in properties}
+        arn = self._client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
         return Created(arn, {"TopicArn": arn, "TopicName": name})
+
+    def _topic_policy(self, logical_id: str, properties: dict[str, Any]) -> Created:
+        policy = json.dumps(properties["PolicyDocument"])
+        for arn in properties["Topics"]:
+            self._client("sns").set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
+        return Created(_generated_name(logical_id))
+
+    def _subscription(self, logical_id: str, properties: dict[str, Any]) -> Created:
+        answer = self._client("sns").subscribe(
+            TopicArn=properties["TopicArn"],
+            Protocol=properties["Protocol"],
+            Endpoint=properties["Endpoint"],
+            ReturnSubscriptionArn=True,
+        )
+        return Created(answer["SubscriptionArn"])
+
+    def _alarm(self, logical_id: str, properties: dict[str, Any]) -> Created:
+        # It can be looked at and set by hand, and never fires by itself: nobody measures anything here.
+        name = properties.get("AlarmName") or _generated_name(logical_id)
+        whole = {key: int(properties[key]) for key in _WHOLE_IN_AN_ALARM if key in properties}
+        self._client("cloudwatch").put_metric_alarm(
+            **{**properties, **whole, "AlarmName": name, "Threshold": float(properties["Threshold"])}
+        )
+        return Created(name, {"Arn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"})
 
     def _layer(self, logical_id: str, properties: dict[str, Any]) -> Created:
         name = properties.get("LayerName") or logical_id
@@ -261,20 +300,30 @@ class Deployer:
     def _function(self, logical_id: str, properties: dict[str, Any]) -> Created:
         name = properties.get("FunctionName") or _generated_name(logical_id)
         own = {key: _text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
-        log = self._log_directory / f"{logical_id}.log"
+        own.update(self._timings.variables)
+        plan = FunctionPlan(
+            name,
+            logical_id,
+            self._root / self._plan.code[logical_id],
+            properties["Handler"],
+            {**self._function_environment, **own},
+            _at_most(float(properties.get("Timeout", 3)), self._timings.timeout_seconds),
+            int(properties.get("MemorySize", 128)),
+            self._log_directory / f"{logical_id}.log",
+        )
         function: AnyFunction
-        if logical_id in self._emulate:
-            function = self._emulate[logical_id](name, logical_id, {**self._function_environment, **own}, log)
+        if logical_id in self._elsewhere:
+            function = self._elsewhere[logical_id](plan)
         else:
             function = Function(
                 name,
-                self._root / self._plan.code[logical_id],
-                properties["Handler"],
+                plan.directory,
+                plan.handler,
                 own,
                 self._function_environment,
-                float(properties.get("Timeout", 3)),
-                int(properties.get("MemorySize", 128)),
-                log,
+                plan.timeout_seconds,
+                plan.memory_mb,
+                plan.log,
             )
         self._deployment.functions[name] = function
         return Created(name, {"Arn": function.arn})
@@ -308,7 +357,7 @@ class Deployer:
                 continue
             function = self._function_of(target["Arn"])
             constant = json.loads(target["Input"]) if "Input" in target else None
-            every = parse_rate(schedule) if schedule else None
+            every = _at_most(parse_rate(schedule), self._timings.schedule_seconds) if schedule else None
             self._deployment.rules.append(Rule(f"{name}-{target['Id']}", pattern, every, function, constant))
         if elsewhere:
             events = self._client("events")
@@ -326,6 +375,10 @@ class Deployer:
 def _generated_name(logical_id: str) -> str:
     # CloudFormation adds random characters; a machine has one local stack, so they would only be in the way.
     return f"{STACK_NAME}-{logical_id}"
+
+
+def _at_most(number: _Number, limit: _Number | None) -> _Number:
+    return number if limit is None else min(number, limit)
 
 
 def _text(value: Any) -> str:

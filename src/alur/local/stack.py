@@ -19,15 +19,17 @@ from alur.local.emr.driver import SparkDriver
 from alur.local.emr.model import StateChange, to_event
 from alur.local.emr.runs import Runs
 from alur.local.environment import ACCOUNT, REGION, Endpoints, isolated_environment
+from alur.local.functions import FunctionPlan
 from alur.local.jars import jar_paths
 from alur.local.layer import assemble_layer
 from alur.local.log import log
 from alur.local.moto_server import moto_server
 from alur.local.paths import Paths
 from alur.local.poller import Poller
-from alur.local.resources import Deployer, Timings
+from alur.local.resources import Deployer, MakeFunction, Timings
 from alur.local.rules import Rules
 from alur.local.runtime_emulator import EmulatedFunction
+from alur.local.sandbox import SandboxedFunction
 from alur.local.state import StackState, hold, state_file, write_state
 from alur.local.template import plan_template, read_parameters
 
@@ -55,6 +57,8 @@ class Options:
         port: port of the AWS endpoint; 0 takes a free one.
         dynamodb_port: port of DynamoDB; 0 takes a free one.
         emulated: logical ids of functions that run under the runtime emulator, as `sam build` made them.
+        sandboxed: logical ids of functions that run in a process of their own, which may die, and has a time-out.
+        announces_runs: whether a job run's change of state is an event; AWS promises its best effort, and no more.
     """
 
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +68,8 @@ class Options:
     port: int = 0
     dynamodb_port: int = 0
     emulated: frozenset[str] = frozenset()
+    sandboxed: frozenset[str] = frozenset()
+    announces_runs: bool = True
 
 
 @contextlib.contextmanager
@@ -113,7 +119,7 @@ def running_stack(
 
         def announce(change: StateChange) -> None:
             log.info("run %s: %s", change.run_id, change.state)
-            for part in rules:
+            for part in rules if options.announces_runs else ():
                 part.put(to_event(change, str(uuid.uuid4()), ACCOUNT, REGION))
 
         driver = SparkDriver(
@@ -140,9 +146,16 @@ def running_stack(
         # Where a layer lies is the machine's business; on Lambda it is /opt.
         places = {"ALUR_LAYER_DIRECTORY": str(layer / "python"), "ALUR_SPARK_APP_DIRECTORY": str(paths.spark_app)}
 
-        def emulate(name: str, logical_id: str, variables: Mapping[str, str], log: Path) -> EmulatedFunction:
-            return EmulatedFunction(name, paths, logical_id, variables, children, log)
+        def emulate(plan: FunctionPlan) -> EmulatedFunction:
+            return EmulatedFunction(plan.name, paths, plan.logical_id, plan.variables, children, plan.log)
 
+        def sandbox(plan: FunctionPlan) -> SandboxedFunction:
+            return SandboxedFunction(plan, layer / "python", children)
+
+        elsewhere: dict[str, MakeFunction] = {
+            **dict.fromkeys(options.emulated, emulate),
+            **dict.fromkeys(options.sandboxed, sandbox),
+        }
         deployer = Deployer(
             client,
             plan,
@@ -150,7 +163,7 @@ def running_stack(
             {**isolated, **places},
             logs,
             options.timings,
-            dict.fromkeys(options.emulated, emulate),
+            elsewhere,
         )
         say(f"{len(plan.resources)} resources of template.yaml are created, the job's code is published")
         deployment = deployer.deploy(lambda line: log.info("create %s", line))

@@ -1,0 +1,112 @@
+"""A batch from its manifest to `ready`: what whoever claims files does around the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from alur.aws.settings import Settings
+from alur.aws.storage import Storage
+from alur.clock import Clock
+from alur.faults import fault_point
+from alur.ledger.batches import Batch, BatchState, BatchStore, new_batch_id
+from alur.ledger.manifest import Candidate, Manifest
+from alur.ledger.model import FileVersion
+
+
+class BatchMaker:
+    """Makes batches.
+
+    Args:
+        batches: the batches' store.
+        storage: S3.
+        settings: the deployment.
+        clock: the present.
+        make_batch_id: from the present, an id that is never used twice.
+    """
+
+    def __init__(
+        self,
+        batches: BatchStore,
+        storage: Storage,
+        settings: Settings,
+        clock: Clock,
+        make_batch_id: Callable[[datetime], str] = new_batch_id,
+    ) -> None:
+        self._batches = batches
+        self._storage = storage
+        self._settings = settings
+        self._clock = clock
+        self._make_batch_id = make_batch_id
+
+    def begin(
+        self,
+        ingestion_key: str,
+        contract_fingerprint: str,
+        candidates: Sequence[Candidate],
+        whole: Batch | None = None,
+    ) -> Batch:
+        """Write the manifest and put the batch, `claiming`: from now on its candidates may be claimed.
+
+        Args:
+            ingestion_key: the table.
+            contract_fingerprint: of its contract.
+            candidates: who may be in it.
+            whole: the batch of which this one is a half: it inherits what that was charged, and runs alone.
+
+        Raises:
+            AlurError: S3 or the ledger cannot be written.
+        """
+        now = self._clock()
+        batch_id = self._make_batch_id(now)
+        manifest = Manifest(ingestion_key, batch_id, now, contract_fingerprint, tuple(candidates))
+        batch = Batch(
+            ingestion_key=ingestion_key,
+            batch_id=batch_id,
+            state=BatchState.CLAIMING,
+            manifest_uri=self._settings.manifest_uri(ingestion_key, batch_id),
+            files=len(candidates),
+            size_bytes=sum(candidate.version.size_bytes for candidate in candidates),
+            created_at=now,
+            lease_until=now + timedelta(seconds=self._settings.lease_seconds),
+        )
+        if whole is not None:
+            batch = replace(
+                batch,
+                created_at=whole.created_at,
+                charged_before=whole.charges,
+                alone=True,
+                last_error_type=whole.last_error_type,
+                last_error=whole.last_error,
+            )
+        self._storage.put_document(batch.manifest_uri, manifest.to_document())
+        fault_point("dispatcher.manifest-written")
+        self._batches.create(batch)
+        fault_point("dispatcher.batch-created")
+        return batch
+
+    def end(self, batch: Batch, claimed: Sequence[FileVersion]) -> Batch | None:
+        """Make a batch ready for a run, with what was claimed into it; without any, close it.
+
+        Args:
+            batch: what `begin` returned.
+            claimed: what its claims won.
+
+        Returns:
+            The ready batch; None: it has no file.
+        """
+        if not claimed:
+            self._batches.close(batch, self._clock())
+            return None
+        ready = replace(
+            batch,
+            state=BatchState.READY,
+            files=len(claimed),
+            size_bytes=sum(version.size_bytes for version in claimed),
+        )
+        if not self._batches.make_ready(batch, files=ready.files, size_bytes=ready.size_bytes):
+            # The lease had passed, and the batch may have run, or been closed, without the late claims.
+            self._batches.reopen(batch)
+        fault_point("dispatcher.ready")
+        return ready
