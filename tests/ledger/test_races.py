@@ -229,7 +229,9 @@ def test_files_are_handed_over_once_however_many_split_their_batch(ledger: FileL
         mine = list(ledger.read(table, [version(f"f{number}").path for number in range(FILES)]).values())
 
         def hand(to: str, mine: list[LedgerItem] = mine) -> set[str]:
-            given = ledger.apply([hand_over(item, batch_id=to, attempt=2) for item in mine])
+            given = ledger.apply(
+                [hand_over(item, batch_id=to, run="r1", error_type="RunDied", error_message="") for item in mine]
+            )
             return {outcome.path for outcome in given if outcome.applied}
 
         won = at_once(*(partial(hand, f"b{number}") for number in range(1, 4)))

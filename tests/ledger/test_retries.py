@@ -118,8 +118,10 @@ def expected(error: FileError, attempt: int, max_attempts: int) -> timedelta | N
     """The table: what each kind of failure decides, said once more."""
     if isinstance(error, RunsNeverBegan):
         return timedelta(hours=24)
-    if isinstance(error, FileChanged | FileVanished):
+    if isinstance(error, FileChanged) or (isinstance(error, FileVanished) and attempt == 1):
         return timedelta()
+    if isinstance(error, FileVanished):
+        return timedelta(seconds=min(3600, 60 * 2 ** (attempt - 1)))
     if isinstance(error, FileUnavailable) and attempt < max_attempts:
         return timedelta(seconds=60 * 2 ** (attempt - 1))
     return None

@@ -71,6 +71,10 @@ def done(of: LedgerItem, *, batch_id: str, rows: int = 7, snapshot_id: str = "s1
     return complete(of, batch_id=batch_id, rows=rows, snapshot_id=snapshot_id, queryable_at=LATER, now=LATER)
 
 
+def handed(of: LedgerItem, to: str, run: str = "r1") -> Change:
+    return hand_over(of, batch_id=to, run=run, error_type="RunDied", error_message="it died")
+
+
 @pytest.fixture
 def life() -> Life:
     return Life()
@@ -267,20 +271,22 @@ def test_a_failure_under_another_contract_than_its_claims_is_due_at_once(life: L
 def test_a_claim_is_handed_over_as_it_is_and_by_its_owner_only(life: Life) -> None:
     mine = life.claimed()
     assert life.do(remember(mine, version(etag="e2"), LATER))
-    assert life.do(hand_over(mine, batch_id="b2", attempt=2))
-    assert not life.do(hand_over(mine, batch_id="b3", attempt=2))
+    assert life.do(handed(mine, "b2"))
+    assert not life.do(handed(mine, "b3"))
     there = life.there
     assert (there.batch_id, there.attempt, there.status) == ("b2", 2, Status.PROCESSING)
     assert (there.etag, there.event_at, there.claimed_at) == (mine.etag, mine.event_at, mine.claimed_at)
     assert there.waiting == Waiting("e2", LATER)
     assert not life.do(done(mine, batch_id="b1"))
     life.completed("b2")
-    assert not life.do(hand_over(there, batch_id="b3", attempt=3))
+    assert not life.do(handed(there, "b3"))
 
 
 def test_a_claim_whose_run_ended_without_it_says_why_and_when_it_is_tried_again(life: Life) -> None:
     mine = life.claimed()
-    note = postpone(mine, attempt=2, error_type="RunDied", error_message="x" * 10_000, next_try_at=LATER)
+    note = postpone(
+        mine, run="r1", error_type="RunDied", error_message="x" * 10_000, next_try_at=LATER, is_last_look=False
+    )
     assert life.do(note)
     there = life.there
     assert (there.status, there.batch_id, there.attempt) == (Status.PROCESSING, "b1", 2)
@@ -288,7 +294,24 @@ def test_a_claim_whose_run_ended_without_it_says_why_and_when_it_is_tried_again(
     assert len(there.error_message or "") == MESSAGE_LIMIT_CHARACTERS
     life.completed()
     assert not life.do(note)
-    assert life.attributes.keys().isdisjoint({"error_type", "error_message", "next_try_at"})
+    assert life.attributes.keys().isdisjoint({"error_type", "error_message", "next_try_at", "charged_by"})
+
+
+def test_one_run_costs_a_claim_one_attempt_however_often_that_is_noted(life: Life) -> None:
+    life.claimed()
+    for run, attempt in (("r1", 2), ("r1", 2), ("r2", 3)):
+        note = postpone(
+            life.there, run=run, error_type="RunDied", error_message="", next_try_at=LATER, is_last_look=False
+        )
+        assert life.do(note)
+        assert life.there.attempt == attempt
+    assert life.do(handed(life.there, "b2", run="r2"))
+    assert (life.there.batch_id, life.there.attempt, life.there.next_try_at) == ("b2", 3, None)
+    assert life.do(handed(life.there, "b3", run="r3"))
+    assert (life.there.attempt, life.there.error_type) == (4, "RunDied")
+    last = postpone(life.there, run="r4", error_type="RunDied", error_message="", next_try_at=LATER, is_last_look=True)
+    assert life.do(last)
+    assert life.there.attempt == 4
 
 
 def test_a_failed_file_whose_object_is_gone_waits_no_more(life: Life) -> None:
@@ -371,8 +394,8 @@ def test_no_change_sets_and_removes_the_same_attribute() -> None:
         fail(of, batch_id="b1", error=EmptyFile(PATH), now=NOW, next_try_at=NOW, contract_fingerprint="f2"),
         remember(of, version(), NOW),
         forget(of),
-        hand_over(of, batch_id="b2", attempt=2),
-        postpone(of, attempt=2, error_type="RunDied", error_message="", next_try_at=NOW),
+        handed(of, "b2"),
+        postpone(of, run="r1", error_type="RunDied", error_message="", next_try_at=NOW, is_last_look=True),
         settle_vanished(of, NOW),
     ]
     for change in changes:

@@ -90,17 +90,17 @@ DEATHS = [
     (3, 1, {"files": 2, "charged_before": 2}, (3,), REPEAT),
     (3, 3, {"files": 2, "blames_files": False}, (3,), LAST_LOOK),
     # A last look stays one.
-    (3, 4, {"last_look": True}, (3,), LAST_LOOK),
-    (3, 5, {"last_look": True}, (3, 3), LAST_LOOK),
-    (3, 6, {"last_look": True}, (3,), GIVE_UP),
-    (3, 7, {"last_look": True}, (3, 3), GIVE_UP),
-    (1, 3, {"last_look": True}, (1,), LAST_LOOK),
-    (1, 4, {"last_look": True}, (1,), GIVE_UP),
+    (3, 4, {"last_look_after": 3}, (3,), LAST_LOOK),
+    (3, 5, {"last_look_after": 3}, (3, 3), LAST_LOOK),
+    (3, 6, {"last_look_after": 3}, (3,), GIVE_UP),
+    (3, 7, {"last_look_after": 3}, (3, 3), GIVE_UP),
+    (1, 3, {"last_look_after": 1}, (1,), LAST_LOOK),
+    (1, 4, {"last_look_after": 1}, (1,), GIVE_UP),
     # No run can be had.
     (3, 0, {"never_began": True}, (1,), GIVE_UP),
     (3, 0, {"never_began": True}, (1, 1), GIVE_UP),
     (3, 2, {"never_began": True}, (3, 3), GIVE_UP),
-    (3, 4, {"never_began": True, "last_look": True}, (3,), GIVE_UP),
+    (3, 4, {"never_began": True, "last_look_after": 3}, (3,), GIVE_UP),
 ]
 
 
@@ -127,21 +127,21 @@ def test_the_boundaries_are_where_the_constants_say() -> None:
         assert several is (SPLIT if deaths >= SPLIT_AFTER else REPEAT)
         alone = decide_visit(batch(deaths), claims(1), NOW, rule(5)).step
         assert alone is (LAST_LOOK if deaths >= 5 else REPEAT)
-        looking = decide_visit(batch(deaths, last_look=True), claims(1), NOW, rule(5)).step
+        looking = decide_visit(batch(deaths, last_look_after=5), claims(1), NOW, rule(5)).step
         assert looking is (GIVE_UP if deaths >= 5 + LAST_LOOKS else LAST_LOOK)
 
 
 @pytest.mark.parametrize("max_attempts", [1, 3])
 @pytest.mark.parametrize("attempts", [(1,), (9,), (1, 1), (9, 9)])
-@pytest.mark.parametrize("last_look", [False, True])
+@pytest.mark.parametrize("last_look_after", [None, 0])
 def test_a_run_whose_end_was_nobodys_fault_costs_nothing_however_often(
-    max_attempts: int, attempts: tuple[int, ...], last_look: bool
+    max_attempts: int, attempts: tuple[int, ...], last_look_after: int | None
 ) -> None:
     for deaths in (1, 2, 3, 20):
         excused = frozenset(f"run-{number}" for number in range(deaths))
-        of = batch(deaths, excused=excused, last_look=last_look, files=len(attempts))
+        of = batch(deaths, excused=excused, last_look_after=last_look_after, files=len(attempts))
         visit = decide_visit(of, claims(*attempts), NOW, rule(max_attempts))
-        assert visit.step is (LAST_LOOK if last_look else REPEAT)
+        assert visit.step is (REPEAT if last_look_after is None else LAST_LOOK)
         assert not visit.costs_attempt
         # What is taken again and again rests in between all the same.
         assert visit.not_before == NOW + rule(max_attempts).delay(deaths)
@@ -171,7 +171,7 @@ def test_deaths_that_were_charged_count_though_an_excused_one_came_last() -> Non
 def test_a_batch_that_its_last_run_did_not_leave_undone_is_repeated_at_once_and_uncharged(facts: Any) -> None:
     visit = decide_visit(batch(**facts), claims(1, 2, 3), NOW, rule(1))
     assert (visit.step, visit.costs_attempt, visit.not_before) == (REPEAT, False, NOW)
-    looking = decide_visit(batch(last_look=True, **facts), claims(1), NOW, rule(1))
+    looking = decide_visit(batch(last_look_after=3, **facts), claims(1), NOW, rule(1))
     assert looking.step is LAST_LOOK
 
 
@@ -214,7 +214,7 @@ def test_a_batch_without_a_claim_is_looked_at_when_the_next_of_its_files_is_due_
     items: list[LedgerItem], look_at: Any
 ) -> None:
     # Whatever its runs did: there is nothing left of it to be tried.
-    for facts in ({}, {"never_began": True}, {"last_look": True}):
+    for facts in ({}, {"never_began": True}, {"last_look_after": 3}):
         visit = decide_visit(batch(9, **facts), items, NOW, rule(3))
         assert (visit.step, visit.processing, visit.look_at) == (NONE, (), look_at)
         assert not visit.costs_attempt

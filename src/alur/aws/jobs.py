@@ -61,10 +61,12 @@ class RunState:
     @property
     def is_excused(self) -> bool:
         """Whether its end says nothing of what it was doing: cancelled, timed out in the queue, or out of capacity."""
-        if _TOO_LONG.search(self.details):
+        # Behind it EMR quotes what the driver said, in the words of whatever it died of.
+        own_words = self.details.partition("ExitCode")[0]
+        if _TOO_LONG.search(own_words):
             # EMR cancels a run that outlives its executionTimeoutMinutes; a file may be what it hung on.
             return False
-        return self.state == "CANCELLED" or (self.state == "FAILED" and bool(_OF_THE_PLATFORM.search(self.details)))
+        return self.state == "CANCELLED" or (self.state == "FAILED" and bool(_OF_THE_PLATFORM.search(own_words)))
 
 
 class Jobs:

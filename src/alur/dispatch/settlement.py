@@ -76,11 +76,9 @@ def decide_settlement(slot: Slot, end: RunEnd, batches: Iterable[Batch], now: da
         retries: the rule for delays.
     """
     carried = list(batches)
-    if end.state == "NOT STARTED":
-        history = slot.history
-    else:
-        history = _remember(slot, end, carried, now, retries)
-    gives_up = history.never_began_in_a_row >= NEVER_BEGAN_LIMIT
+    counts = end.state != "NOT STARTED"
+    history = _remember(slot, end, carried, now, retries) if counts else slot.history
+    gives_up = counts and history.never_began_in_a_row >= NEVER_BEGAN_LIMIT
     moves = tuple(
         _move(slot, end, batch, gives_up)
         for batch in carried
@@ -94,7 +92,7 @@ def _remember(slot: Slot, end: RunEnd, batches: list[Batch], now: datetime, retr
     # A batch that was closed before it came to the run's turn, or is not there any more, was no reason not to begin.
     open_batches = [batch for batch in batches if batch.state is not BatchState.CLOSED]
     began = any(slot.token in batch.begun_by for batch in batches) or not open_batches
-    if began or end.state == "SUCCESS":
+    if began:
         return SlotHistory(failed_in_a_row=failed)
     never = slot.history.never_began_in_a_row + 1
     return SlotHistory(failed, never, now + retries.delay(never))

@@ -139,27 +139,24 @@ class Submitter:
             None: somebody else did, or a batch changed under every attempt.
         """
         for _ in range(_SETTLE_ATTEMPTS):
-            # Read anew each time: whether a run began with a batch is what the decision turns on.
-            batches = self._batches.read_all(slot.ingestion_key, slot.batch_ids)
-            mine = [
-                batch for batch in batches.values() if batch.state is BatchState.SUBMITTED and batch.token == slot.token
-            ]
-            settlement = decide_settlement(slot, end, batches.values(), self._clock(), self._settings.retries)
-            if self._batches.settle_slot(slot, settlement.history, settlement.moves):
+            # Read anew each time: what the slot remembers, and whether the run began with a batch, is what decides.
+            held = self._batches.read_slot(slot.ingestion_key, slot.number)
+            if held is None or held.token != slot.token:
+                return None
+            batches = self._batches.read_all(slot.ingestion_key, slot.batch_ids).values()
+            settlement = decide_settlement(held, end, batches, self._clock(), self._settings.retries)
+            if self._batches.settle_slot(held, settlement.history, settlement.moves):
                 logger.info(
                     "a run has ended: %s",
                     end.state,
                     extra={
                         "ingestion_key": slot.ingestion_key,
-                        "job_run_id": slot.run_id,
-                        "batches_open": len(mine),
+                        "job_run_id": held.run_id,
+                        "batches_open": len(settlement.moves),
                         "details": end.details,
                     },
                 )
                 return settlement
-            held = self._batches.read_slot(slot.ingestion_key, slot.number)
-            if held is None or held.token != slot.token:
-                return None
         logger.warning("the slot of %s could not be freed yet", slot.ingestion_key, extra={"token": slot.token})
         return None
 

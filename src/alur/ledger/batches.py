@@ -123,7 +123,7 @@ class Batch:
         not_before: when it is ready; None: at once.
         look_at: when somebody looks at it, while it is `waiting`.
         alone: a run that carries it carries no other.
-        last_look: the next run only looks what is in, and fails the rest.
+        last_look_after: how many charges it had when its attempts were used up; None: they are not.
         result: what the last run that finished with it has to tell.
         reopened: differs each time that it was opened again for claims that came late; None: it never was.
     """
@@ -150,9 +150,14 @@ class Batch:
     not_before: datetime | None = None
     look_at: datetime | None = None
     alone: bool = False
-    last_look: bool = False
+    last_look_after: int | None = None
     result: BatchResult | None = None
     reopened: str | None = None
+
+    @property
+    def last_look(self) -> bool:
+        """Whether its next run only looks what is in, and fails the rest."""
+        return self.last_look_after is not None
 
     @property
     def charges(self) -> int:
@@ -190,7 +195,7 @@ class Batch:
             not_before=_moment(attributes.get("not_before")),
             look_at=_moment(attributes.get("look_at")),
             alone=bool(attributes.get("alone", False)),
-            last_look=bool(attributes.get("last_look", False)),
+            last_look_after=None if "last_look_after" not in attributes else int(attributes["last_look_after"]),
             result=BatchResult(**attributes["result"]) if "result" in attributes else None,
             reopened=attributes.get("reopened"),
         )
@@ -436,15 +441,16 @@ class BatchStore:
             files: how many of its files are still processing.
             size_bytes: of those.
         """
-        sets = {
+        sets: dict[str, Any] = {
             "state": BatchState.READY.value,
             "not_before": to_iso(not_before),
             "alone": alone,
-            "last_look": last_look,
             "files": files,
             "size_bytes": size_bytes,
             "readied": secrets.token_hex(8),
         }
+        if last_look and not batch.last_look:
+            sets["last_look_after"] = batch.charges
         return self._table.apply(Change(_key(batch), _as_waiting(batch), sets, ("look_at", "never_began"))).applied
 
     def wait(self, batch: Batch, look_at: datetime) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from alur.errors import LedgerRefused
 from alur.ledger.dynamo import DynamoTable
 from alur.ledger.gateway import DynamoGateway
 from alur.ledger.model import LedgerItem
-from alur.ledger.table import Change, ItemTable
+from alur.ledger.table import Attributes, Change, ItemTable
+
+logger = logging.getLogger(__name__)
 
 SORT_KEY = "file_path"
 """The name of the sort key of the state table."""
@@ -42,6 +46,8 @@ class FileLedger:
     def read(self, ingestion_key: str, paths: Iterable[str]) -> dict[str, LedgerItem]:
         """Return what the ledger has for these paths, strongly consistent; a path without an item is not in it.
 
+        An item that cannot be read (somebody's hand was in the table) is logged, and is nobody's.
+
         Args:
             ingestion_key: the table.
             paths: `s3://bucket/key`, each.
@@ -50,8 +56,7 @@ class FileLedger:
             LedgerError: the ledger cannot be asked.
         """
         keys = [{"ingestion_key": ingestion_key, SORT_KEY: path} for path in dict.fromkeys(paths)]
-        items = (LedgerItem.from_attributes(attributes) for attributes in self._table.read(keys))
-        return {item.path: item for item in items}
+        return {item.path: item for item in _readable(self._table.read(keys))}
 
     def walk(self, ingestion_key: str, *, after: str | None = None) -> Iterator[tuple[LedgerItem, ...]]:
         """Yield every item of a table, a page of up to 1 MB at a time, in the order of the paths' UTF-8 bytes.
@@ -64,7 +69,8 @@ class FileLedger:
             LedgerError: the ledger cannot be asked.
         """
         for page in self._table.pages(ingestion_key, after):
-            yield tuple(LedgerItem.from_attributes(attributes) for attributes in page)
+            if items := tuple(_readable(page)):
+                yield items
 
     def apply(self, transitions: Sequence[Change]) -> list[Transitioned]:
         """Do transitions of different files, each by itself, 25 a call: an outcome for each, in order.
@@ -73,16 +79,36 @@ class FileLedger:
             transitions: what `alur.ledger.transitions` made.
 
         Raises:
-            LedgerError: the ledger cannot be written; some of them may have happened.
+            LedgerError: the ledger cannot be written, or holds an item that cannot be read; some of them may have
+                happened.
         """
         return [
             Transitioned(
                 change.key[SORT_KEY],
                 outcome.applied,
-                None if outcome.item is None else LedgerItem.from_attributes(outcome.item),
+                None if outcome.item is None else _read(outcome.item),
             )
             for change, outcome in zip(transitions, self._table.apply_all(transitions), strict=True)
         ]
+
+
+def _read(attributes: Attributes) -> LedgerItem:
+    try:
+        return LedgerItem.from_attributes(attributes)
+    except (KeyError, TypeError, ValueError) as error:
+        raise LedgerRefused(
+            "read",
+            "UnreadableItem",
+            f"the item of {attributes.get(SORT_KEY)} is none of Alur's ({error!r}): correct it, or delete it",
+        ) from error
+
+
+def _readable(found: Iterable[Attributes]) -> Iterator[LedgerItem]:
+    for attributes in found:
+        try:
+            yield _read(attributes)
+        except LedgerRefused as error:
+            logger.error("%s", error)
 
 
 def file_ledger(gateway: DynamoGateway, table_name: str) -> FileLedger:

@@ -36,6 +36,7 @@ class FileVersion:
         etag: without its quotes.
         size_bytes: the object's size.
         version_id: where the bucket keeps versions.
+        charged_by: the token of the run that cost it its last attempt together with its batch.
         last_modified: S3's own time of this version, where a HEAD or a listing told it.
     """
 
@@ -122,6 +123,7 @@ class LedgerItem:
     is_permanent: bool = False
     next_try_at: datetime | None = None
     last_modified: datetime | None = None
+    charged_by: str | None = None
     waiting: Waiting | None = None
     previous: Published | None = None
 
@@ -160,6 +162,7 @@ class LedgerItem:
             is_permanent=bool(attributes.get("error_is_permanent", False)),
             next_try_at=_moment(attributes.get("next_try_at")),
             last_modified=_moment(attributes.get("last_modified")),
+            charged_by=attributes.get("charged_by"),
             waiting=waiting_from(waiting) if waiting else None,
             previous=published_from(previous) if previous else None,
         )

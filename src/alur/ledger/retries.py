@@ -71,9 +71,11 @@ class Retries:
         """
         if isinstance(error, RunsNeverBegan):
             return now + NEVER_BEGAN_AGAIN
-        if isinstance(error, Excused | FileVanished):
-            # It may be back already, and its event taken for one of the version that was processing: look once more.
+        if isinstance(error, Excused):
             return now
+        if isinstance(error, FileVanished):
+            # It may be back already, and its event taken for one of the version that was processing: look once more.
+            return now if attempt == 1 else now + self.delay(attempt)
         if isinstance(error, Permanent | RunsFailed) or attempt >= self.max_attempts:
             return None
         return now + self.delay(attempt)

@@ -48,7 +48,7 @@ _OF_A_RESULT = (
     "failed_at",
 )
 _OF_AN_ERROR = ("error_type", "error_message", "error_is_permanent")
-_OF_A_FAILURE = (*_OF_AN_ERROR, "failed_at", "next_try_at")
+_OF_A_FAILURE = (*_OF_AN_ERROR, "failed_at", "next_try_at", "charged_by")
 
 
 class Decision(StrEnum):
@@ -217,7 +217,7 @@ def claim(
         "contract_fingerprint": claimant.contract_fingerprint,
         "schema_version": SCHEMA_VERSION,
     }
-    removes = [*_OF_A_RESULT, "next_try_at", "waiting"]
+    removes = [*_OF_A_RESULT, "next_try_at", "charged_by", "waiting"]
     if item is None or item.etag != version.etag:
         # Of the same version the last error stays to be seen while it is tried again.
         removes += _OF_AN_ERROR
@@ -236,40 +236,40 @@ def claim(
     return Change(_key(item.ingestion_key, item.path), _as_read(item), sets, tuple(removes))
 
 
-def hand_over(item: LedgerItem, *, batch_id: str, attempt: int) -> Change:
+def hand_over(item: LedgerItem, *, batch_id: str, run: str, error_type: str, error_message: str) -> Change:
     """Give a claim to another batch, as it is: a batch that is split hands its files to its halves.
 
     Args:
         item: the claim.
         batch_id: who owns it from now on.
-        attempt: which try of the version that will be.
+        run: the token of the run that left it undone, which costs an attempt, once.
+        error_type, error_message: why that run ended.
     """
     return Change(
         _key(item.ingestion_key, item.path),
         _as_claimed(item),
-        {"batch_id": batch_id, "attempt": attempt},
+        {"batch_id": batch_id, **_charged(item, run, error_type, error_message)},
+        ("next_try_at",),
     )
 
 
-def postpone(item: LedgerItem, *, attempt: int, error_type: str, error_message: str, next_try_at: datetime) -> Change:
+def postpone(
+    item: LedgerItem, *, run: str, error_type: str, error_message: str, next_try_at: datetime, is_last_look: bool
+) -> Change:
     """Note on a claim that its batch's run ended without it, and when the batch is tried again.
 
     Args:
         item: the claim.
-        attempt: which try of the version comes next.
+        run: the token of that run, which costs an attempt, once.
         error_type, error_message: why the run ended.
         next_try_at: when the batch is run again.
+        is_last_look: that run reads nothing, and is no try.
     """
-    return Change(
-        _key(item.ingestion_key, item.path),
-        _as_claimed(item),
-        {
-            "attempt": attempt,
-            "error_type": error_type,
-            "error_message": error_message[:MESSAGE_LIMIT_CHARACTERS],
-            "next_try_at": to_iso(next_try_at),
-        },
-    )
+    sets = {**_charged(item, run, error_type, error_message), "next_try_at": to_iso(next_try_at)}
+    if is_last_look:
+        sets["attempt"] = item.attempt
+        del sets["charged_by"]
+    return Change(_key(item.ingestion_key, item.path), _as_claimed(item), sets)
 
 
 def settle_vanished(item: LedgerItem, now: datetime) -> Change:
@@ -400,6 +400,15 @@ def _as_read(item: LedgerItem) -> tuple[Condition, ...]:
         equals_or_missing("batch_id", item.batch_id),
         equals_or_missing("waiting", waiting_attribute(item.waiting) if item.waiting else None),
     )
+
+
+def _charged(item: LedgerItem, run: str, error_type: str, error_message: str) -> dict[str, Any]:
+    return {
+        "attempt": item.attempt + (item.charged_by != run),
+        "charged_by": run,
+        "error_type": error_type,
+        "error_message": error_message[:MESSAGE_LIMIT_CHARACTERS],
+    }
 
 
 def _as_claimed(item: LedgerItem) -> tuple[Condition, ...]:

@@ -173,9 +173,10 @@ def _step(batch: Batch, processing: tuple[LedgerItem, ...], retries: Retries) ->
     if batch.never_began:
         return Step.GIVE_UP
     if batch.last_look:
-        return Step.GIVE_UP if batch.own_charges >= retries.max_attempts + LAST_LOOKS else Step.LAST_LOOK
-    may_be_a_file = batch.blames_files and len(processing) > 1
-    if may_be_a_file and batch.charges >= min(SPLIT_AFTER, retries.max_attempts):
+        return Step.GIVE_UP if batch.charges - (batch.last_look_after or 0) >= LAST_LOOKS else Step.LAST_LOOK
+    # How many the last run had: one that is left of a split that somebody died over has not been alone in a run yet.
+    may_be_a_file = batch.blames_files and batch.files > 1
+    if may_be_a_file and len(processing) > 1 and batch.charges >= min(SPLIT_AFTER, retries.max_attempts):
         return Step.SPLIT
     tried = max(batch.charges, min(item.attempt for item in processing))
     if tried >= retries.max_attempts and not may_be_a_file:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from alur.aws.storage import Storage
 from alur.clock import Clock
@@ -27,6 +28,12 @@ from alur.reconcile.claiming import Reclaimer
 from alur.reconcile.decisions import Step, Visit, decide_visit, due_files
 
 logger = logging.getLogger(__name__)
+
+
+class _Blame(TypedDict):
+    run: str
+    error_type: str
+    error_message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +140,9 @@ class Visitor:
                 [
                     postpone(
                         item,
-                        attempt=item.attempt + (visit.step is Step.REPEAT),
-                        error_type=batch.last_error_type or RUN_DIED,
-                        error_message=batch.last_error or "",
                         next_try_at=visit.not_before,
+                        is_last_look=visit.step is Step.LAST_LOOK,
+                        **_blame(batch),
                     )
                     for item in visit.processing
                 ]
@@ -161,9 +167,7 @@ class Visitor:
             ]
             part = self._maker.begin(batch.ingestion_key, half[0].contract_fingerprint or "", candidates, whole=batch)
             fault_point("reconciler.split-created")
-            given = self._files.apply(
-                [hand_over(item, batch_id=part.batch_id, attempt=item.attempt + 1) for item in half]
-            )
+            given = self._files.apply([hand_over(item, batch_id=part.batch_id, **_blame(batch)) for item in half])
             fault_point("reconciler.split-claimed")
             won = [item.version for item, outcome in zip(half, given, strict=True) if outcome.applied]
             self._maker.end(part, won)
@@ -188,6 +192,14 @@ class Visitor:
             ]
         )
         return sum(outcome.applied for outcome in outcomes)
+
+
+def _blame(batch: Batch) -> _Blame:
+    return {
+        "run": batch.token or "",
+        "error_type": batch.last_error_type or RUN_DIED,
+        "error_message": batch.last_error or "nothing is known of its end",
+    }
 
 
 def _size(items: Sequence[LedgerItem]) -> int:

@@ -98,10 +98,15 @@ class Walker:
             and item.waiting is None
         ]
         now = self._clock()
+        now_there = {item.path: item for item in page}
         for outcome in self._files.apply([remember(item, item.version, item.event_at or now) for item in outdated]):
-            if not outcome.applied and outcome.item is not None and outcome.item.status is Status.FAILED:
+            if outcome.item is None:
+                del now_there[outcome.path]
+                continue
+            now_there[outcome.path] = outcome.item
+            if outcome.item.status is Status.FAILED:
                 due[outcome.path] = outcome.item
-        unseen = [item for item in page if waits(item) and item.path not in due]
+        unseen = [item for item in now_there.values() if waits(item) and item.path not in due]
         owners = self._batches.read_all(
             contract.ingestion_key, [item.batch_id for item in unseen if item.batch_id is not None]
         )
