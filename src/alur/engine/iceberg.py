@@ -61,23 +61,14 @@ class IcebergTable:
             table.newAppend().commit()
 
     def head(self) -> Snapshot:
-        """Return main's newest snapshot.
-
-        Raises:
-            TableUnsupported: the table has none.
-        """
+        """See `PublishingTable.head`."""
         snapshot = self._load().currentSnapshot()
         if snapshot is None:
             raise TableUnsupported(self.name, "it has no snapshot")
         return _snapshot(snapshot)
 
     def look(self, pin: int, paths: Sequence[str]) -> dict[str, list[Found]]:
-        """Find which of these paths have rows in a snapshot, of which versions and batches.
-
-        Args:
-            pin: the snapshot.
-            paths: `s3://bucket/key`, each.
-        """
+        """See `PublishingTable.look`."""
         if self._is_empty(pin):
             return {}
         rows = self._spark.sql(f"SELECT _source_file, _source_etag, _batch_id FROM {self.name} VERSION AS OF {pin}")
@@ -88,15 +79,11 @@ class IcebergTable:
         return found
 
     def create_branch(self, branch: str, pin: int) -> None:
-        """Make a scratch branch at a snapshot.
-
-        Raises:
-            CommitRefused: others have changed the table again and again meanwhile.
-        """
+        """See `PublishingTable.create_branch`."""
         self._change_references(lambda snapshots: snapshots.createBranch(branch, pin))
 
     def drop_branch(self, branch: str) -> None:
-        """Drop a scratch branch, if it is there; a failure is only logged: it holds orphans, nothing else."""
+        """See `PublishingTable.drop_branch`."""
         try:
             if self._load().refs().containsKey(branch):
                 self._change_references(lambda snapshots: snapshots.removeBranch(branch))
@@ -109,7 +96,7 @@ class IcebergTable:
         rows.writeTo(f"{self.name}.branch_{branch}").append()
 
     def staged(self, branch: str, batch_id: str) -> dict[str, Staged]:
-        """Count what a batch has on a branch, by path."""
+        """See `PublishingTable.staged`."""
         rows = self._spark.table(f"{self.name}.branch_{branch}").where(F.col("_batch_id") == batch_id)
         counted = (
             rows.groupBy("_source_file")
@@ -125,14 +112,7 @@ class IcebergTable:
     def remove_rows(
         self, branch: str, batch_id: str, *, replaced: Sequence[tuple[str, str | None]], left_out: Sequence[str]
     ) -> None:
-        """Delete, on a scratch branch, what published paths had before, and what was staged of paths left out.
-
-        Args:
-            branch: the scratch branch.
-            batch_id: of the batch that publishes.
-            replaced: (path, ETag): published paths; other batches' rows of it go: of that version only, if it is named.
-            left_out: paths whose staged rows go.
-        """
+        """See `PublishingTable.remove_rows`."""
         doomed = self._spark.createDataFrame(
             [(path, etag, False) for path, etag in replaced] + [(path, None, True) for path in left_out],
             "path string, etag string, mine boolean",
@@ -204,21 +184,7 @@ class IcebergTable:
         paths: Iterable[str],
         published_paths: Callable[[str], frozenset[str]],
     ) -> Snapshot:
-        """Bring staged files onto main, in one snapshot that is valid only if nobody published these paths meanwhile.
-
-        Args:
-            branch: the scratch branch.
-            pin: the snapshot of the look.
-            files: what `collect` found.
-            batch_id: of the batch that publishes.
-            record_uri: its record.
-            paths: what it publishes.
-            published_paths: from a record's URI, the paths that it published.
-
-        Raises:
-            CommitRefused: certainly not committed.
-            CommitUnknown: the catalog's answer was lost.
-        """
+        """See `PublishingTable.commit`."""
         gateway: Any = self._spark.sparkContext._gateway
         ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
         table = self._load()

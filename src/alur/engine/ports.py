@@ -88,11 +88,20 @@ class PublishingTable(Protocol):
         ...
 
     def head(self) -> Snapshot:
-        """Return main's newest snapshot."""
+        """Return main's newest snapshot.
+
+        Raises:
+            TableUnsupported: the table has none.
+        """
         ...
 
     def look(self, pin: int, paths: Sequence[str]) -> dict[str, list[Found]]:
-        """Find which of these paths have rows in a snapshot, of which versions and batches."""
+        """Find which of these paths have rows in a snapshot, of which versions and batches.
+
+        Args:
+            pin: the snapshot.
+            paths: `s3://bucket/key`, each.
+        """
         ...
 
     def history(self) -> Iterator[Commit]:
@@ -100,11 +109,15 @@ class PublishingTable(Protocol):
         ...
 
     def create_branch(self, branch: str, pin: int) -> None:
-        """Make a scratch branch at a snapshot; `CommitRefused` when others are in the way again and again."""
+        """Make a scratch branch at a snapshot.
+
+        Raises:
+            CommitRefused: others have changed the table again and again meanwhile.
+        """
         ...
 
     def drop_branch(self, branch: str) -> None:
-        """Drop a scratch branch, if it is there; a failure is only logged."""
+        """Drop a scratch branch, if it is there; a failure is only logged: it holds orphans, nothing else."""
         ...
 
     def staged(self, branch: str, batch_id: str) -> dict[str, Staged]:
@@ -125,7 +138,16 @@ class PublishingTable(Protocol):
         ...
 
     def collect(self, branch: str, pin: int) -> StagedFiles:
-        """Collect what a branch has changed since the snapshot it was made at."""
+        """Collect what a branch has changed since the snapshot it was made at.
+
+        Args:
+            branch: the scratch branch.
+            pin: that snapshot.
+
+        Raises:
+            CommitRefused: the branch does not lead back to it.
+            TableUnsupported: it has delete files, which a commit of data files would lose.
+        """
         ...
 
     def commit(
