@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from alur.contracts.contract import OnOverwrite
 from alur.engine.ports import Found, Staged
 from alur.engine.verdicts import divide, judge_records, relevant
+from alur.ledger.batches import Batch, BatchState
 from alur.ledger.model import LedgerItem, Status
 
-ME, OTHER = "20260102t000000000z-00000001", "20260101t000000000z-00000002"
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ME, OTHER, WHOLE = "20260102t000000000z-00000001", "20260101t000000000z-00000002", "20260102t000000000z-00000000"
 PATH = "s3://b/a.csv"
 REPLACE, APPEND, SKIP = OnOverwrite.REPLACE, OnOverwrite.APPEND, OnOverwrite.SKIP
 
@@ -41,6 +44,10 @@ NOBODY, ADOPT, READ = "nobody's", "adopt", "read"
         (item(), [Found("v2", ME, 3)], SKIP, ADOPT),
         (item(), [Found("v2", ME, 3)], APPEND, ADOPT),
         (item(Status.FAILED), [Found("v2", ME, 3)], REPLACE, ADOPT),
+        # So are those of the whole of which it is a half.
+        (item(), [Found("v2", WHOLE, 3)], REPLACE, ADOPT),
+        (item(), [Found("v1", WHOLE, 3)], REPLACE, READ),
+        (item(), [Found("v2", WHOLE, 3), Found("v2", ME, 3)], REPLACE, READ),
         # A failure without rows is an end.
         (item(Status.FAILED), [], REPLACE, NOBODY),
         (item(Status.FAILED), [Found("v1", OTHER, 3)], REPLACE, NOBODY),
@@ -60,8 +67,11 @@ NOBODY, ADOPT, READ = "nobody's", "adopt", "read"
 def test_a_file_is_adopted_read_or_nobodys_by_ledger_and_table(
     claimed: LedgerItem, found: list[Found], rule: OnOverwrite, expected: str
 ):
-    division = divide([claimed], {PATH: found}, ME, rule)
-    wanted = {NOBODY: ((), ()), ADOPT: (((claimed, 3),), ()), READ: ((), (claimed,))}[expected]
+    mine = Batch("orders", ME, BatchState.SUBMITTED, "s3://lake/m", 1, 1, NOW, NOW, wholes=frozenset({WHOLE}))
+    division = divide([claimed], {PATH: found}, mine, rule)
+    wanted = {NOBODY: ((), ()), ADOPT: (((claimed, found[0] if found else None),), ()), READ: ((), (claimed,))}[
+        expected
+    ]
     assert (division.adopted, division.to_read) == wanted
 
 

@@ -148,6 +148,9 @@ def waiting(batch_id: str, **facts: Any) -> Batch:
         (Walk(KEY, "f1", NOW - timedelta(days=30), is_done=True), True),
         (Walk(KEY, "f0", NOW, is_done=True), True),
         (Walk(KEY, "f0", NOW, after="s3://b/k"), True),
+        # Functions of the code before may have claimed for a moment longer.
+        (Walk(KEY, "f1", NOW - MOMENT, again_at=NOW + MOMENT, is_done=True), False),
+        (Walk(KEY, "f1", NOW - MOMENT, again_at=NOW, is_done=True), True),
     ],
 )
 def test_a_tables_items_are_looked_at_once_a_day_and_when_its_contract_has_changed(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alur.contracts.contract import Contract
-from alur.errors import EmptyFile, FileUnavailable, LedgerUnavailable, RunsFailed
+from alur.errors import EmptyFile, FileUnavailable, LedgerUnavailable, RunsFailed, StorageUnavailable
 from alur.ledger import memory
 from alur.ledger.batches import BatchState
 from alur.ledger.memory import MemoryTable
@@ -280,6 +280,52 @@ def test_a_claim_that_may_be_judged_by_the_contract_as_it_was_is_looked_at_again
         item = world.there(key)
         assert (item.status, item.waiting) == (Status.COMPLETED, None)
     assert world.open_batches() == []
+
+
+def test_what_older_code_claimed_behind_a_changed_contracts_walk_is_found_by_a_second_one(world: World) -> None:
+    settled(world, A)
+    (old,) = (one for one in world.contracts if one.ingestion_key == "orders")
+    deploy(world, other_contract(world))
+    world.sweep()
+    # A function of the older code is still under way, and its run judges by the older contract.
+    new = world.contracts[0]
+    deploy(world, old)
+    world.send(world.put(B))
+    deploy(world, new)
+
+    def judge(run_id: str) -> None:
+        deploy(world, old)
+        world.run_works(run_id, wrong={B: EmptyFile(B)})
+        deploy(world, new)
+
+    world.until_rest(judge, minutes=1)
+    assert (world.there(B).status, world.there(B).contract_fingerprint) == (Status.FAILED, old.fingerprint)
+    world.sweep(minutes=6)
+    assert (world.there(B).status, world.there(B).contract_fingerprint) == (Status.PROCESSING, new.fingerprint)
+    world.until_rest(world.run_works)
+    counting = counted(world)
+    for _ in range(5):
+        world.sweep(minutes=60)
+    assert counting.read_pages == []
+
+
+def test_a_page_of_which_an_object_cannot_be_asked_after_is_looked_at_again_by_the_next_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send(world.put(A))
+    world.until_rest(lambda run_id: world.run_works(run_id, wrong={A: EmptyFile(A)}), minutes=1)
+    world.sweep()
+    deploy(world, other_contract(world))
+
+    def unavailable(_: object, bucket: str, key: str) -> None:
+        raise StorageUnavailable("HeadObject", f"s3://{bucket}/{key}", "SlowDown")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.storage), "head", unavailable)
+        assert [type(error) for error in world.reconciler.sweep().errors] == [StorageUnavailable]
+    assert world.there(A).status is Status.FAILED
+    world.sweep()
+    assert world.there(A).status is Status.PROCESSING
 
 
 def test_a_walk_that_was_begun_for_an_older_contract_is_begun_anew(

@@ -75,6 +75,7 @@ class BatchMaker:
             batch = replace(
                 batch,
                 created_at=whole.created_at,
+                wholes=whole.ids,
                 charged_before=whole.charges,
                 alone=True,
                 last_error_type=whole.last_error_type,

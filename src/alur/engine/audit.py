@@ -336,7 +336,7 @@ def _flaw_of_rows(held: Sequence[Held], on_overwrite: OnOverwrite) -> Verdict | 
 def _flaw_of_completed(item: LedgerItem, held: Sequence[Held], on_overwrite: OnOverwrite) -> Verdict | None:
     if item.rows is None:
         return Verdict.UNKNOWN
-    return _compare(_comparable(held, item.etag, on_overwrite), item.etag, item.batch_id, item.rows)
+    return _compare(_comparable(held, item.etag, on_overwrite), item.etag, item.rows_batch_id, item.rows)
 
 
 def _flaw_of_failed(item: LedgerItem, held: Sequence[Held], on_overwrite: OnOverwrite) -> Verdict | None:
@@ -390,7 +390,7 @@ def _judge_all(
         held = tuple(_held(counted, proofs) for counted in rows.held.get(path, ()))
         verdict = judge(bucket, item, held, on_overwrite)
         if item is not None:
-            proof = proofs.get((path, item.etag, item.batch_id or ""))
+            proof = proofs.get((path, item.etag, item.rows_batch_id or ""))
         else:
             proof = held[0].proof if held else None
         audited.append(AuditedFile(path, verdict, bucket, item, held, proof, _say(verdict, bucket, item, held, proof)))

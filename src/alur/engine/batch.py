@@ -25,12 +25,21 @@ from alur.engine.ports import FileReader, Found, PublishingTable, Snapshot
 from alur.engine.records import PUBLISHED, RecordedFile, published_paths, record_document, record_uri, recorded_files
 from alur.engine.staging import Stager, Staging
 from alur.engine.verdicts import divide, relevant
-from alur.errors import CommitRefused, CommitUnknown, FileChanged, FileError, TableRefused, TableUnsupported
+from alur.errors import (
+    CommitRefused,
+    CommitUnknown,
+    FileChanged,
+    FileError,
+    FileVanished,
+    TableRefused,
+    TableUnsupported,
+)
 from alur.faults import fault_point
+from alur.ingestion.objects import look_at_objects
 from alur.ledger.batches import Batch, BatchResult, BatchStore
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Manifest
-from alur.ledger.model import LedgerItem, Status
+from alur.ledger.model import FileVersion, LedgerItem, Status
 from alur.ledger.retries import Retries
 from alur.ledger.transitions import complete, fail, waits
 from alur.ledger.verdicts import final_error
@@ -90,6 +99,7 @@ class _Done:
     rows: int
     snapshot: Snapshot
     is_new: bool
+    published_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,36 +200,44 @@ class BatchRun:
         pinned = table.head()
         found = table.look(pinned.snapshot_id, self._manifest.paths)
         items = self._at.files.read(self._batch.ingestion_key, self._manifest.paths)
-        division = divide(items.values(), found, self._batch.batch_id, self._at.contract.on_overwrite)
+        division = divide(items.values(), found, self._batch, self._at.contract.on_overwrite)
         done = self._adopt(table, pinned, division.adopted)
         empty = self._adopt_empty(table, division.to_read, found)
         in_already = {file.item.path for file in empty}
-        # This run has begun with the batch too, and is none of those that failed.
-        runs = self._batch.charges - 1
-        failed = [
-            (item, final_error(self._batch, item.path, runs))
-            for item in division.to_read
-            if item.path not in in_already
-        ]
-        return _Round(items, [*done, *empty], failed)
+        left = [item for item in division.to_read if item.path not in in_already]
+        # What the object is now outranks how often its claimed version was tried.
+        there = look_at_objects(self._at.storage, [item.version for item in left]).found
+        return _Round(items, [*done, *empty], [(item, self._last_word(item, there.get(item.path))) for item in left])
+
+    def _last_word(self, item: LedgerItem, current: FileVersion | None) -> FileError:
+        if current is None:
+            return FileVanished(item.path)
+        if current.etag != item.etag:
+            return FileChanged(item.path, item.etag, current.etag)
+        # This run has begun with the batch too, and is none of those that left it undone.
+        return final_error(self._batch, item.path, self._batch.charges - 1)
 
     def _adopt(
-        self, table: PublishingTable, pinned: Snapshot, adopted: Sequence[tuple[LedgerItem, int]]
+        self, table: PublishingTable, pinned: Snapshot, adopted: Sequence[tuple[LedgerItem, Found]]
     ) -> list[_Done]:
         """Complete what is in from this batch, each file by the commit that brought it."""
         brought: dict[str, Snapshot] = {}
         for commit in table.history() if adopted else ():
-            if commit.batch_id == self._batch.batch_id and commit.record_uri is not None:
+            if commit.batch_id in self._batch.ids and commit.record_uri is not None:
                 for path in published_paths(self._at.storage.get_document(commit.record_uri)):
                     brought.setdefault(path, commit.snapshot)
         # Where history was expired, the rows are proof that they are there, and nobody knows since when.
-        return [_Done(item, rows, brought.get(item.path, pinned), is_new=False) for item, rows in adopted]
+        return [
+            _Done(item, there.rows, brought.get(item.path, pinned), is_new=False, published_by=there.batch_id)
+            for item, there in adopted
+        ]
 
     def _adopt_empty(
         self, table: PublishingTable, items: Sequence[LedgerItem], found: Mapping[str, Sequence[Found]]
     ) -> list[_Done]:
         """Complete versions without rows that are in: the newest record that names their path is this batch's."""
-        wanted = {item.path: item for item in items if not found.get(item.path)}
+        rule = self._at.contract.on_overwrite
+        wanted = {item.path: item for item in items if not relevant(found.get(item.path, ()), item.etag, rule)}
         done: list[_Done] = []
         for commit in table.history():
             if not wanted or commit.snapshot.committed_at < self._batch.created_at - _CLOCKS_APART:
@@ -229,8 +247,8 @@ class BatchRun:
             for file in recorded_files(self._at.storage.get_document(commit.record_uri)):
                 if file.verdict != PUBLISHED or (item := wanted.pop(file.path, None)) is None:
                     continue
-                if commit.batch_id == self._batch.batch_id and file.etag == item.etag and not file.rows:
-                    done.append(_Done(item, 0, commit.snapshot, is_new=False))
+                if commit.batch_id in self._batch.ids and file.etag == item.etag and not file.rows:
+                    done.append(_Done(item, 0, commit.snapshot, is_new=False, published_by=commit.batch_id or ""))
         return done
 
     def _publish(self, table: PublishingTable, reader: FileReader, *, is_first: bool) -> _Round:
@@ -239,7 +257,7 @@ class BatchRun:
         found = table.look(pinned.snapshot_id, self._manifest.paths)
         # Only now: an owner that lost its files before the look cannot publish them after it.
         items = at.files.read(self._batch.ingestion_key, self._manifest.paths)
-        division = divide(items.values(), found, self._batch.batch_id, at.contract.on_overwrite)
+        division = divide(items.values(), found, self._batch, at.contract.on_overwrite)
         fault_point("job.looked")
         logger.info(
             "%d files to read, %d in the table already",
@@ -271,7 +289,12 @@ class BatchRun:
                 if at.clock() - began_at > STAGING_LIMIT:
                     raise CommitRefused(table.name, f"the files were staged more than {STAGING_LIMIT} ago")
                 committed = self._commit(table, branch, nonce, pinned, to_read, staging)
-                done += [_Done(item, staging.rows.get(item.path, 0), committed, is_new=True) for item in published]
+                done += [
+                    _Done(
+                        item, staging.rows.get(item.path, 0), committed, is_new=True, published_by=self._batch.batch_id
+                    )
+                    for item in published
+                ]
         finally:
             table.drop_branch(branch)
         failed = [(item, staging.failed[item.path]) for item in to_read if item.path in staging.failed]
@@ -357,6 +380,7 @@ class BatchRun:
                 snapshot_id=str(done.snapshot.snapshot_id),
                 queryable_at=done.snapshot.committed_at,
                 now=now,
+                published_by=done.published_by,
             )
             for done in this.done
         ] + [

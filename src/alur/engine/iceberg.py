@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -71,8 +72,14 @@ class IcebergTable:
         """See `PublishingTable.look`."""
         if self._is_empty(pin):
             return {}
-        rows = self._spark.sql(f"SELECT _source_file, _source_etag, _batch_id FROM {self.name} VERSION AS OF {pin}")
-        counted = self._among(rows, paths).groupBy("_source_file", "_source_etag", "_batch_id").count().collect()
+        try:
+            rows = self._spark.sql(f"SELECT _source_file, _source_etag, _batch_id FROM {self.name} VERSION AS OF {pin}")
+            among = self._among(rows, paths)
+            counted = among.groupBy("_source_file", "_source_etag", "_batch_id").count().collect()
+        except (PySparkException, Py4JJavaError) as error:
+            if self._load().snapshot(pin) is not None:
+                raise
+            raise CommitRefused(self.name, f"snapshot {pin} has expired before it was looked at") from error
         found: dict[str, list[Found]] = {}
         for row in counted:
             found.setdefault(row["_source_file"], []).append(Found(row["_source_etag"], row["_batch_id"], row["count"]))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from alur.contracts.contract import OnOverwrite
 from alur.engine.ports import Found, Staged
 from alur.errors import UnstorableRecords
+from alur.ledger.batches import Batch
 from alur.ledger.model import LedgerItem, Status
 
 _RECORD_CHARACTERS = 300
@@ -19,37 +20,37 @@ class Division:
     """A batch's files, divided after the look and the second reading of the ledger.
 
     Attributes:
-        adopted: in the table already, from this batch: (item, rows).
+        adopted: in the table already, from this batch: the item, and its rows there.
         to_read: this batch's, and not in the table from it.
     """
 
-    adopted: tuple[tuple[LedgerItem, int], ...]
+    adopted: tuple[tuple[LedgerItem, Found], ...]
     to_read: tuple[LedgerItem, ...]
 
 
 def divide(
-    items: Iterable[LedgerItem], found: Mapping[str, Sequence[Found]], batch_id: str, on_overwrite: OnOverwrite
+    items: Iterable[LedgerItem], found: Mapping[str, Sequence[Found]], batch: Batch, on_overwrite: OnOverwrite
 ) -> Division:
     """Divide a batch's files.
 
-    Only rows of this very batch are adopted. Rows of any other, even of the same bytes, are replaced: an owner in
-    between may still be alive, and only a commit that names the path shuts it out.
+    Only rows of this very batch are adopted, or of the whole of which it is a half. Rows of any other, even of the same
+    bytes, are replaced: an owner in between may still be alive, and only a commit that names the path shuts it out.
 
     Args:
         items: what the ledger has for the batch's paths, read after the look.
         found: what the look found.
-        batch_id: the batch's.
+        batch: the batch.
         on_overwrite: the contract's rule.
     """
-    adopted: list[tuple[LedgerItem, int]] = []
+    adopted: list[tuple[LedgerItem, Found]] = []
     to_read: list[LedgerItem] = []
     for item in items:
-        if item.batch_id != batch_id or item.status is Status.COMPLETED:
+        if item.batch_id != batch.batch_id or item.status is Status.COMPLETED:
             continue
         there = relevant(found.get(item.path, ()), item.etag, on_overwrite)
-        if len(there) == 1 and there[0].batch_id == batch_id and there[0].etag == item.etag:
+        if len(there) == 1 and there[0].batch_id in batch.ids and there[0].etag == item.etag:
             # Rows that are in win, over a `failed` of this batch too.
-            adopted.append((item, there[0].rows))
+            adopted.append((item, there[0]))
         elif item.status is Status.PROCESSING:
             to_read.append(item)
     return Division(tuple(adopted), tuple(to_read))

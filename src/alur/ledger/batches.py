@@ -115,6 +115,7 @@ class Batch:
         begun_by: the tokens of the runs that came as far as reading its manifest.
         finished_by: of those, the ones that dealt with every file of it.
         excused: of those that did not, the ones whose end was nobody's fault here.
+        wholes: where it is a half, the batch that was split, and what that was a half of, and so on.
         charged_before: how many runs its whole was charged with, where it is a half.
         last_error_type, last_error: why the last run left it undone, where that is known.
         error_of: the token of the run that noted it.
@@ -141,6 +142,7 @@ class Batch:
     begun_by: frozenset[str] = frozenset()
     finished_by: frozenset[str] = frozenset()
     excused: frozenset[str] = frozenset()
+    wholes: frozenset[str] = frozenset()
     charged_before: int = 0
     last_error_type: str | None = None
     last_error: str | None = None
@@ -153,6 +155,14 @@ class Batch:
     last_look_after: int | None = None
     result: BatchResult | None = None
     reopened: str | None = None
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Its own id and those of its wholes: rows of these are its own.
+
+        A hand-over goes from whole to half with no owner between, so that nobody else can have published a path since.
+        """
+        return self.wholes | {self.batch_id}
 
     @property
     def last_look(self) -> bool:
@@ -186,6 +196,7 @@ class Batch:
             begun_by=frozenset(attributes.get("begun_by", ())),
             finished_by=frozenset(attributes.get("finished_by", ())),
             excused=frozenset(attributes.get("excused", ())),
+            wholes=frozenset(attributes.get("wholes", ())),
             charged_before=int(attributes.get("charged_before", 0)),
             last_error_type=attributes.get("last_error_type"),
             last_error=attributes.get("last_error"),
@@ -296,6 +307,7 @@ class Walk:
         ingestion_key: the table.
         contract_fingerprint: of the contract for which it was begun.
         began_at: when.
+        again_at: when a further one is due, for what functions of the older code may still have claimed; None: never.
         after: the path up to which it has come; None: it is at the beginning, or done.
         is_done: it has come to the end.
     """
@@ -303,6 +315,7 @@ class Walk:
     ingestion_key: str
     contract_fingerprint: str
     began_at: datetime
+    again_at: datetime | None = None
     after: str | None = None
     is_done: bool = False
 
@@ -313,6 +326,7 @@ class Walk:
             ingestion_key=attributes["ingestion_key"],
             contract_fingerprint=attributes["contract_fingerprint"],
             began_at=from_iso(attributes["began_at"]),
+            again_at=_moment(attributes.get("again_at")),
             after=attributes.get("after"),
             is_done=bool(attributes["is_done"]),
         )
@@ -366,6 +380,8 @@ class BatchStore:
             "lease_until": to_iso(batch.lease_until),
             "schema_version": SCHEMA_VERSION,
         }
+        if batch.wholes:
+            attributes["wholes"] = batch.wholes
         if batch.charged_before:
             attributes["charged_before"] = batch.charged_before
         if batch.alone:
@@ -669,11 +685,9 @@ class BatchStore:
             "is_done": walk.is_done,
             "schema_version": SCHEMA_VERSION,
         }
-        removes: tuple[str, ...] = ()
-        if walk.after is None:
-            removes = ("after",)
-        else:
-            sets["after"] = walk.after
+        optional = {"after": walk.after, "again_at": to_iso(walk.again_at) if walk.again_at else None}
+        sets |= {name: value for name, value in optional.items() if value is not None}
+        removes = tuple(name for name, value in optional.items() if value is None)
         key = _walk_key(walk.ingestion_key)
         if before is None:
             return self._table.apply(Change(key, (Absent(),), sets)).applied

@@ -36,7 +36,6 @@ class FileVersion:
         etag: without its quotes.
         size_bytes: the object's size.
         version_id: where the bucket keeps versions.
-        charged_by: the token of the run that cost it its last attempt together with its batch.
         last_modified: S3's own time of this version, where a HEAD or a listing told it.
     """
 
@@ -98,6 +97,8 @@ class LedgerItem:
         error_type, error_message, is_permanent: why it failed; while it is processing again, why it failed before.
         next_try_at: when it is tried again by itself; None: not before an event, a contract or a person names it.
         last_modified: S3's own time of the version, where the claim was made from a HEAD.
+        charged_by: the token of the run that cost it its last attempt together with its batch.
+        published_by: the batch whose rows they are, where that is the whole of which its batch is a half.
         waiting: a newer version that nobody has claimed yet.
         previous: the version whose rows the table still holds, while this one is not completed.
     """
@@ -124,8 +125,14 @@ class LedgerItem:
     next_try_at: datetime | None = None
     last_modified: datetime | None = None
     charged_by: str | None = None
+    published_by: str | None = None
     waiting: Waiting | None = None
     previous: Published | None = None
+
+    @property
+    def rows_batch_id(self) -> str | None:
+        """The `_batch_id` of its rows, once completed."""
+        return self.published_by or self.batch_id
 
     @property
     def version(self) -> FileVersion:
@@ -163,6 +170,7 @@ class LedgerItem:
             next_try_at=_moment(attributes.get("next_try_at")),
             last_modified=_moment(attributes.get("last_modified")),
             charged_by=attributes.get("charged_by"),
+            published_by=attributes.get("published_by"),
             waiting=waiting_from(waiting) if waiting else None,
             previous=published_from(previous) if previous else None,
         )

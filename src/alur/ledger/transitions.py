@@ -45,6 +45,7 @@ _OF_A_RESULT = (
     "processed_at_iso",
     "snapshot_id",
     "queryable_at",
+    "published_by",
     "failed_at",
 )
 _OF_AN_ERROR = ("error_type", "error_message", "error_is_permanent")
@@ -308,7 +309,14 @@ def forget(item: LedgerItem) -> Change:
 
 
 def complete(
-    item: LedgerItem, *, batch_id: str, rows: int, snapshot_id: str, queryable_at: datetime, now: datetime
+    item: LedgerItem,
+    *,
+    batch_id: str,
+    rows: int,
+    snapshot_id: str,
+    queryable_at: datetime,
+    now: datetime,
+    published_by: str | None = None,
 ) -> Change:
     """End a claim: the rows are in the table. Rows that are in win, over a `failed` of the same batch too.
 
@@ -319,7 +327,9 @@ def complete(
         snapshot_id: the snapshot that brought them.
         queryable_at: when that was committed.
         now: when the claim ends.
+        published_by: the batch whose rows they are; None: this one.
     """
+    by_another = {} if published_by in (None, batch_id) else {"published_by": published_by}
     return Change(
         _key(item.ingestion_key, item.path),
         (
@@ -335,6 +345,7 @@ def complete(
             "queryable_at": to_iso(queryable_at),
             "processed_at": int(now.timestamp()),
             "processed_at_iso": now.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            **by_another,
         },
         (*_OF_A_FAILURE, "previous"),
     )
@@ -426,5 +437,7 @@ def _previous(item: LedgerItem | None) -> dict[str, Any] | None:
     if item is None:
         return None
     if item.status is Status.COMPLETED:
-        return published_attribute(Published(item.etag, item.batch_id or "", item.rows or 0, item.snapshot_id or ""))
+        return published_attribute(
+            Published(item.etag, item.rows_batch_id or "", item.rows or 0, item.snapshot_id or "")
+        )
     return published_attribute(item.previous) if item.previous else None

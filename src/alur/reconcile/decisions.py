@@ -185,7 +185,7 @@ def _step(batch: Batch, processing: tuple[LedgerItem, ...], retries: Retries) ->
 
 
 def needs_walk(walk: Walk | None, contract_fingerprint: str, now: datetime) -> bool:
-    """Whether every item of a table is to be looked at: its contract has changed, or a day has passed.
+    """Whether every item of a table is to be looked at: its contract has changed, now or lately, or a day has passed.
 
     Args:
         walk: the last one; None: there was none.
@@ -193,5 +193,7 @@ def needs_walk(walk: Walk | None, contract_fingerprint: str, now: datetime) -> b
         now: the present.
     """
     if walk is None or walk.contract_fingerprint != contract_fingerprint:
+        return True
+    if walk.again_at is not None and walk.again_at <= now:
         return True
     return now - walk.began_at >= WALK_EVERY

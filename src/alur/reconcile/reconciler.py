@@ -133,7 +133,13 @@ class Reconciler:
         self._visitor = Visitor(
             files=files, batches=batches, maker=maker, storage=storage, clock=clock, retries=settings.retries
         )
-        self._walker = Walker(files, batches, Reclaimer(files, maker, storage, clock), clock)
+        self._walker = Walker(
+            files,
+            batches,
+            Reclaimer(files, maker, storage, clock),
+            clock,
+            timedelta(seconds=settings.lease_seconds),
+        )
 
     def sweep(self, may_go_on: Callable[[], bool] = lambda: True) -> SweepReport:
         """Look at every open batch and slot once, and go on with the walks over the tables' items.

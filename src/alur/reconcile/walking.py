@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from alur.clock import Clock
 from alur.contracts.contract import Contract
-from alur.errors import AlurError
+from alur.errors import AlurError, Transient
 from alur.ledger.batches import Batch, BatchState, BatchStore, Walk
 from alur.ledger.files import FileLedger
 from alur.ledger.model import LedgerItem, Status
 from alur.ledger.transitions import remember, waits
 from alur.reconcile.claiming import Reclaimer
-from alur.reconcile.decisions import WALK_EVERY, needs_walk
+from alur.reconcile.decisions import needs_walk
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +31,17 @@ class Walker:
         files, batches: the ledger.
         reclaimer: claims files that wait.
         clock: the present.
+        lease: how long a function of older code may still be claiming after a contract has changed.
     """
 
-    def __init__(self, files: FileLedger, batches: BatchStore, reclaimer: Reclaimer, clock: Clock) -> None:
+    def __init__(
+        self, files: FileLedger, batches: BatchStore, reclaimer: Reclaimer, clock: Clock, lease: timedelta
+    ) -> None:
         self._files = files
         self._batches = batches
         self._reclaimer = reclaimer
         self._clock = clock
+        self._lease = lease
         self._done: dict[str, Walk] = {}
 
     def walk(self, contract: Contract, may_go_on: Callable[[], bool]) -> tuple[AlurError, ...]:
@@ -54,8 +59,8 @@ class Walker:
         """
         key, now = contract.ingestion_key, self._clock()
         known = self._done.get(key)
-        # A process asks once, and then daily: an older one beside a newer would change the contract back and forth.
-        if known is not None and now - known.began_at < WALK_EVERY:
+        # A process asks once for a contract: an older one beside a newer would change it back and forth.
+        if known is not None and not needs_walk(known, known.contract_fingerprint, now):
             return ()
         before = self._batches.read_walk(key)
         if before is not None and before.is_done and not needs_walk(before, contract.fingerprint, now):
@@ -63,7 +68,8 @@ class Walker:
             return ()
         if before is not None and not before.is_done and before.contract_fingerprint == contract.fingerprint:
             return self._go_on(contract, before, may_go_on)
-        walk = Walk(key, contract.fingerprint, now)
+        is_changed = before is not None and before.contract_fingerprint != contract.fingerprint
+        walk = Walk(key, contract.fingerprint, now, again_at=now + self._lease if is_changed else None)
         if not self._batches.write_walk(walk, before):
             return ()
         return self._go_on(contract, walk, may_go_on)
@@ -71,7 +77,11 @@ class Walker:
     def _go_on(self, contract: Contract, walk: Walk, may_go_on: Callable[[], bool]) -> tuple[AlurError, ...]:
         errors: list[AlurError] = []
         for page in self._files.walk(walk.ingestion_key, after=walk.after):
-            errors += self._look_at(contract, page)
+            of_page = self._look_at(contract, page)
+            errors += of_page
+            if any(isinstance(error, Transient) for error in of_page):
+                # The next sweep looks at this page again; what is refused for good would hold the walk up for ever.
+                return tuple(errors)
             further = replace(walk, after=page[-1].path)
             if not self._batches.write_walk(further, walk):
                 return tuple(errors)
