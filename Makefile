@@ -7,11 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .alur/stamps
 EVENT ?= events/sqs_s3_put.json
+N ?= 20
 # sam build looks for the interpreter of the functions, python3.11, on the PATH.
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 SOURCES = $(shell find src functions spark_app -name '*.py' -o -name 'requirements.txt')
 
-.PHONY: help setup build demo local test bench lock lock-jars invoke clean
+.PHONY: help setup build demo local test bench chaos lock lock-jars invoke clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +79,9 @@ invoke: build ## Run the built dispatcher under the Lambda runtime emulator: mak
 
 bench: setup ## The job against plain Spark, as a ratio
 	@PYTHONPATH=tests:tests/engine $(BIN)/python benchmarks/ingest_flights.py
+
+chaos: setup ## Deaths at every step on the local stack, and a recount file by file: make chaos N=20 SEED=7
+	@PYTHONPATH=tests:tests/chaos $(BIN)/python tests/chaos/run.py --rounds $(N) $(if $(SEED),--seed $(SEED))
 
 # -------------------------------------------------------------------------------------------------- gate
 

@@ -1,0 +1,108 @@
+"""Plans: the same from the same seed, with everything in them, and as the recount takes them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from operations import (
+    FOLDER,
+    KINDS,
+    ODD_NAMES,
+    Announce,
+    Arm,
+    Forget,
+    Planner,
+    Put,
+    describe,
+    keys_of,
+)
+from recount import recount
+
+from alur.contracts import load_contracts
+from alur.contracts.routing import Router
+from alur.faults import ACTIONS, POINTS
+
+
+def plan(seed, rounds=30, kinds=KINDS):
+    planner = Planner(random.Random(seed), kinds)
+    return [operation for _ in range(rounds) for operation in planner.round().operations]
+
+
+def test_the_same_seed_makes_the_same_operations():
+    assert plan(7, 5) == plan(7, 5)
+    assert plan(7, 5) != plan(8, 5)
+
+
+def test_everything_that_may_happen_does():
+    operations = plan(1)
+    seen = Counter(type(operation).__name__ for operation in operations)
+    assert set(seen) == {"Put", "Delete", "Announce", "Forget", "Arm", "Append", "Compact", "Cancel", "Twin", "Pause"}
+    what = {
+        operation.what.partition(",")[0].partition(":")[0] for operation in operations if isinstance(operation, Put)
+    }
+    assert what == {"good", "bad"}
+
+
+def test_what_may_not_happen_does_not():
+    operations = plan(1, kinds=("new", "announce"))
+    assert {type(operation).__name__ for operation in operations} == {"Put", "Announce", "Pause"}
+    keys = [operation.key for operation in operations if isinstance(operation, Put)]
+    assert len(keys) == len(set(keys))
+
+
+def test_the_recount_agrees_with_what_a_file_is_meant_to_be():
+    puts = [operation for operation in plan(2) if isinstance(operation, Put)]
+    assert len(puts) > 200
+    for put in puts:
+        counted = recount(put.body)
+        assert counted.is_good is put.what.startswith("good"), (put.what, counted.problem)
+
+
+def test_no_row_is_in_two_files():
+    owners: dict[str, str] = {}
+    for operation in plan(3):
+        if isinstance(operation, Put):
+            for row in recount(operation.body).rows:
+                assert owners.setdefault(str(row[0]), operation.key) == operation.key
+
+
+def test_a_file_has_bytes_that_were_there_before_and_others():
+    histories: dict[str, list[str]] = {}
+    for operation in plan(4):
+        if isinstance(operation, Put):
+            histories.setdefault(operation.key, []).append(operation.etag)
+    assert any(len(etags) > len(set(etags)) > 1 for etags in histories.values())
+
+
+def test_what_is_announced_was_put_and_what_is_forgotten_is_announced_again():
+    put: set[tuple[str, str]] = set()
+    forgotten: set[str] = set()
+    for operation in plan(5):
+        if isinstance(operation, Put):
+            put.add((operation.key, operation.etag))
+            forgotten.discard(operation.key)
+        elif isinstance(operation, Announce):
+            assert {(one.key, one.etag) for one in operation.puts} <= put
+            forgotten -= keys_of(operation)
+        elif isinstance(operation, Forget):
+            forgotten.add(operation.key)
+    assert forgotten == set()
+
+
+def test_faults_are_armed_where_there_are_points_and_kill_no_parent_but_the_jobs():
+    faults = [operation for operation in plan(6, 200) if isinstance(operation, Arm)]
+    assert {fault.point for fault in faults} == set(POINTS)
+    assert {fault.action for fault in faults} == set(ACTIONS)
+    assert all(fault.point.startswith("job.") for fault in faults if fault.action == "kill-parent")
+
+
+def test_every_name_is_one_that_the_contract_takes():
+    router = Router(load_contracts(variables={"LandingBucket": "landing"}))
+    for name in ODD_NAMES:
+        [contract] = router.route("landing", FOLDER + name)
+        assert contract.ingestion_key == "orders"
+
+
+def test_each_operation_can_be_told():
+    assert all(describe(operation) for operation in plan(7, 20))
