@@ -196,15 +196,22 @@ class Planner:
     Args:
         rng: where every decision comes from.
         kinds: which of `KINDS` a plan may have.
+        most: how many operations of one kind a round may have.
         job_faults: how many faults of the job one round may have; fewer than what uses up a batch's attempts.
         function_faults: how many of the functions; fewer than what sends a message to the dead-letter queue.
     """
 
     def __init__(
-        self, rng: random.Random, kinds: Collection[str] = KINDS, job_faults: int = 3, function_faults: int = 3
+        self,
+        rng: random.Random,
+        kinds: Collection[str] = KINDS,
+        most: int = 8,
+        job_faults: int = 3,
+        function_faults: int = 3,
     ) -> None:
         self._rng = rng
         self._kinds = frozenset(kinds)
+        self._most = most
         self._job_faults = job_faults
         self._function_faults = function_faults
         self.world = World()
@@ -212,7 +219,7 @@ class Planner:
     def round(self) -> Plan:
         """Plan one round."""
         rng = self._rng
-        steps: list[Callable[[], list[Operation]]] = [self._new] * rng.randint(2, 6)
+        steps: list[Callable[[], list[Operation]]] = [self._new] * min(rng.randint(2, 6), self._most)
         chances: Sequence[tuple[str, Callable[[], list[Operation]], int]] = (
             ("overwrite", self._overwrite, rng.randint(1, 4)),
             ("back", self._back, rng.randint(0, 2)),
@@ -226,7 +233,7 @@ class Planner:
         )
         for kind, step, count in chances:
             if kind in self._kinds:
-                steps += [step] * count
+                steps += [step] * min(count, self._most)
         faults = self._faults() if "faults" in self._kinds else []
         steps += faults
         rng.shuffle(steps)
@@ -244,7 +251,7 @@ class Planner:
         """A file, or a burst of them."""
         rng = self._rng
         operations: list[Operation] = []
-        for _ in range(rng.choice((1, 1, 1, 2, 8))):
+        for _ in range(min(rng.choice((1, 1, 1, 2, 8)), self._most)):
             key = self._new_key()
             if key is not None:
                 operations.append(self._put(key, *self._body()))

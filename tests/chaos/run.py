@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     faults = FaultDirectory(armed)
     if asked.verbose:
         log_to(sys.stderr)
-    planner = Planner(random.Random(asked.seed), asked.kinds)
+    planner = Planner(random.Random(asked.seed), asked.kinds, asked.most)
     began = time.monotonic()
     with _faults_from(armed), running_stack(paths, OPTIONS, _say, directory) as state:
         try:
@@ -81,6 +81,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None, help="a number; by default another one each time")
     parser.add_argument("--kinds", default=",".join(KINDS), help=f"what may happen, of {','.join(KINDS)}")
+    parser.add_argument("--most", type=int, default=8, help="operations of one kind in a round, at most")
     parser.add_argument("--directory", type=Path, default=None, help="where the stack writes; .alur/chaos by default")
     parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS, help="seconds until there must be rest")
     parser.add_argument("--verbose", action="store_true", help="print each operation, and the stack's log")

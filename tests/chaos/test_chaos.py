@@ -13,15 +13,15 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 TESTS = Path(__file__).parents[1]
-SEED = 19664
-ROUNDS = 2
+SEED = 45783
+ROUNDS = 1
 PATIENCE_SECONDS = 540
 END_SECONDS = 60
 
 
 def test_whatever_dies_each_file_is_in_the_table_once_or_failed_by_name(tmp_path):
     command = [sys.executable, str(TESTS / "chaos" / "run.py"), "--verbose", "--directory", str(tmp_path / "stack")]
-    command += ["--rounds", str(ROUNDS), "--seed", str(SEED)]
+    command += ["--rounds", str(ROUNDS), "--seed", str(SEED), "--most", "3"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS / "chaos")])}
     process = subprocess.Popen(
         command, cwd=TESTS.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
