@@ -263,6 +263,8 @@ def test_the_last_look_completes_what_is_in_and_fails_the_rest_unread(
         once_after(patch, IcebergTable, "commit", lambda: _raise(Died()))
         with pytest.raises(Died):
             bench.run(batch)
+    # It is back, as it was claimed: that it was tried too often is what is left to say of it.
+    bench.put("out.csv", rows_of(3))
     note_end(bench, batch, "the JVM was killed")
     reads = once_before(monkeypatch, SparkReader, "append", lambda: None)
     assert bench.run(batch)
@@ -272,6 +274,22 @@ def test_the_last_look_completes_what_is_in_and_fails_the_rest_unread(
     assert bench.state("out.csv") == ("failed", "RunsFailed")
     assert bench.batch_state(batch) is BatchState.CLOSED
     assert bench.rows() == {"in.csv": 2}
+
+
+def test_the_last_look_says_of_an_object_that_changed_or_is_gone_what_it_is_now(bench: Workbench):
+    for name in ("gone.csv", "newer.csv"):
+        bench.put(name, rows_of(1))
+    batch = bench.claim("gone.csv", "newer.csv")
+    bench.delete("gone.csv")
+    bench.put("newer.csv", rows_of(2))
+    note_end(bench, batch, "the JVM was killed")
+    assert bench.run(batch)
+    assert bench.state("gone.csv") == ("failed", "FileVanished")
+    assert bench.state("newer.csv") == ("failed", "FileChanged")
+    newer = bench.item("newer.csv")
+    assert newer is not None
+    assert newer.next_try_at is not None
+    assert newer.next_try_at <= utc_now()
 
 
 def test_a_file_over_which_runs_died_alone_fails_with_what_is_known_of_it(bench: Workbench):
