@@ -13,6 +13,7 @@ with the same seed does the same things and may meet other races.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import uuid
 from collections import Counter
@@ -181,6 +182,7 @@ class Rig:
         self._evidence = Evidence(spark, state.outputs, TABLE)
         self._s3, self._dynamodb = boto3.client("s3"), boto3.client("dynamodb")
         self._emr = boto3.client("emr-serverless")
+        self._runs_directory = Path(state.logs).parent / "runs"
         self._memory = Memory()
         self._happenings: list[Happening] = []
         self._table_rows = 0
@@ -220,7 +222,18 @@ class Rig:
             f"runs: {', '.join(f'{count} {state}' for state, count in sorted(runs.items())) or 'none'}; "
             f"faults: {', '.join(hits) or 'none'}"
         )
+        if not differences:
+            self._tidy()
         return Told(tuple(differences), summary)
+
+    def _tidy(self) -> None:
+        """Keep of the runs, which have all ended, what they wrote: their code is 60 MB each."""
+        for run in self._runs_directory.iterdir():
+            for entry in run.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                elif entry.name not in ("stdout", "stderr"):
+                    entry.unlink()
 
     # ------------------------------------------------------------------------------------------ operations
 
@@ -456,7 +469,7 @@ class Rig:
         for log in sorted(Path(self._state.logs).glob("*Function.log")):
             said = [line for line in log.read_text(errors="replace").splitlines() if not _is_routine(line)]
             lines += [f"   {log} ends with:", *(f"      {line[:500]}" for line in said[-_LOG_LINES:])]
-        lines.append(f"   the runs' logs are under {Path(self._state.logs).parent / 'runs'}")
+        lines.append(f"   the runs' logs are under {self._runs_directory}")
         return "\n".join(lines)
 
     def _note(self, text: str, keys: frozenset[str] = frozenset()) -> None:
