@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -21,10 +21,10 @@ from statistics import median
 from alur.aws.storage import Storage
 from alur.clock import Clock
 from alur.contracts.contract import Contract, OnOverwrite
-from alur.engine.ports import FileReader, Found, PublishingTable, Snapshot
+from alur.engine.ports import Commit, FileReader, Found, PublishingTable, Snapshot
 from alur.engine.records import PUBLISHED, RecordedFile, published_paths, record_document, record_uri, recorded_files
 from alur.engine.staging import Stager, Staging
-from alur.engine.verdicts import divide, relevant
+from alur.engine.verdicts import Division, divide, relevant
 from alur.errors import (
     CommitRefused,
     CommitUnknown,
@@ -100,6 +100,16 @@ class _Done:
     snapshot: Snapshot
     is_new: bool
     published_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What table and ledger say of a batch's paths: the pinned head, its rows, the items, and whose they are."""
+
+    pinned: Snapshot
+    found: Mapping[str, Sequence[Found]]
+    items: Mapping[str, LedgerItem]
+    division: Division
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,17 +207,11 @@ class BatchRun:
 
     def _look_last(self, table: PublishingTable) -> _Round:
         """Complete what is in the table from this batch, and fail the rest: it has been tried often enough."""
-        pinned = table.head()
-        found = table.look(pinned.snapshot_id, self._manifest.paths)
-        items = self._at.files.read(self._batch.ingestion_key, self._manifest.paths)
-        division = divide(items.values(), found, self._batch, self._at.contract.on_overwrite)
-        done = self._adopt(table, pinned, division.adopted)
-        empty = self._adopt_empty(table, division.to_read, found)
-        in_already = {file.item.path for file in empty}
-        left = [item for item in division.to_read if item.path not in in_already]
+        looked = self._look(table)
+        done, left = self._adopt_all(table, looked)
         # What the object is now outranks how often its claimed version was tried.
         there = look_at_objects(self._at.storage, [item.version for item in left]).found
-        return _Round(items, [*done, *empty], [(item, self._last_word(item, there.get(item.path))) for item in left])
+        return _Round(looked.items, done, [(item, self._last_word(item, there.get(item.path))) for item in left])
 
     def _last_word(self, item: LedgerItem, current: FileVersion | None) -> FileError:
         if current is None:
@@ -217,15 +221,44 @@ class BatchRun:
         # This run has begun with the batch too, and is none of those that left it undone.
         return final_error(self._batch, item.path, self._batch.charges - 1)
 
+    def _look(self, table: PublishingTable) -> _Looked:
+        pinned = table.head()
+        found = table.look(pinned.snapshot_id, self._manifest.paths)
+        # Only now: an owner that lost its files before the look cannot publish them after it.
+        items = self._at.files.read(self._batch.ingestion_key, self._manifest.paths)
+        division = divide(items.values(), found, self._batch, self._at.contract.on_overwrite)
+        return _Looked(pinned, found, items, division)
+
+    def _adopt_all(
+        self, table: PublishingTable, looked: _Looked, *, empty_too: bool = True
+    ) -> tuple[list[_Done], list[LedgerItem]]:
+        """Complete what is in from this batch, with rows or without; return it, and the items that are left."""
+        done = self._adopt(table, looked.pinned, looked.division.adopted)
+        empty = self._adopt_empty(table, looked.division.to_read, looked.found) if empty_too else []
+        in_already = {file.item.path for file in empty}
+        return [*done, *empty], [item for item in looked.division.to_read if item.path not in in_already]
+
+    def _recorded_commits(self, table: PublishingTable) -> Iterator[tuple[Commit, tuple[RecordedFile, ...]]]:
+        """Yield the commits that may be this batch's or newer, newest first, with the files that each has published."""
+        for commit in table.history():
+            if commit.snapshot.committed_at < self._batch.created_at - _CLOCKS_APART:
+                return
+            if commit.record_uri is not None:
+                files = recorded_files(self._at.storage.get_document(commit.record_uri))
+                yield commit, tuple(file for file in files if file.verdict == PUBLISHED)
+
     def _adopt(
         self, table: PublishingTable, pinned: Snapshot, adopted: Sequence[tuple[LedgerItem, Found]]
     ) -> list[_Done]:
         """Complete what is in from this batch, each file by the commit that brought it."""
+        wanted = {item.path for item, _ in adopted}
         brought: dict[str, Snapshot] = {}
-        for commit in table.history() if adopted else ():
-            if commit.batch_id in self._batch.ids and commit.record_uri is not None:
-                for path in published_paths(self._at.storage.get_document(commit.record_uri)):
-                    brought.setdefault(path, commit.snapshot)
+        for commit, files in self._recorded_commits(table) if wanted else ():
+            if commit.batch_id in self._batch.ids:
+                for file in files:
+                    brought.setdefault(file.path, commit.snapshot)
+            if wanted <= brought.keys():
+                break
         # Where history was expired, the rows are proof that they are there, and nobody knows since when.
         return [
             _Done(item, there.rows, brought.get(item.path, pinned), is_new=False, published_by=there.batch_id)
@@ -239,25 +272,21 @@ class BatchRun:
         rule = self._at.contract.on_overwrite
         wanted = {item.path: item for item in items if not relevant(found.get(item.path, ()), item.etag, rule)}
         done: list[_Done] = []
-        for commit in table.history():
-            if not wanted or commit.snapshot.committed_at < self._batch.created_at - _CLOCKS_APART:
-                break
-            if commit.record_uri is None:
-                continue
-            for file in recorded_files(self._at.storage.get_document(commit.record_uri)):
-                if file.verdict != PUBLISHED or (item := wanted.pop(file.path, None)) is None:
+        for commit, files in self._recorded_commits(table) if wanted else ():
+            for file in files:
+                item = wanted.pop(file.path, None)
+                if item is None or commit.batch_id not in self._batch.ids:
                     continue
-                if commit.batch_id in self._batch.ids and file.etag == item.etag and not file.rows:
+                if file.etag == item.etag and not file.rows:
                     done.append(_Done(item, 0, commit.snapshot, is_new=False, published_by=commit.batch_id or ""))
+            if not wanted:
+                break
         return done
 
     def _publish(self, table: PublishingTable, reader: FileReader, *, is_first: bool) -> _Round:
         at = self._at
-        pinned = table.head()
-        found = table.look(pinned.snapshot_id, self._manifest.paths)
-        # Only now: an owner that lost its files before the look cannot publish them after it.
-        items = at.files.read(self._batch.ingestion_key, self._manifest.paths)
-        division = divide(items.values(), found, self._batch, at.contract.on_overwrite)
+        looked = self._look(table)
+        pinned, items, division = looked.pinned, looked.items, looked.division
         fault_point("job.looked")
         logger.info(
             "%d files to read, %d in the table already",
@@ -265,12 +294,8 @@ class BatchRun:
             len(division.adopted),
             extra=self._where,
         )
-        done = self._adopt(table, pinned, division.adopted)
-        # Nothing can be there of a batch that nobody has worked on.
-        empty = [] if is_first else self._adopt_empty(table, division.to_read, found)
-        in_already = {file.item.path for file in empty}
-        to_read = [item for item in division.to_read if item.path not in in_already]
-        done += empty
+        # Of a batch that nobody has worked on, nothing without rows is looked for: that would cost a new file the history.
+        done, to_read = self._adopt_all(table, looked, empty_too=not is_first)
         if not to_read:
             return _Round(items, done)
         nonce = at.make_nonce()
@@ -284,7 +309,7 @@ class BatchRun:
             fault_point("job.staged")
             published = [item for item in to_read if item.path not in staging.failed]
             if published:
-                self._remove_rows(table, branch, published, staging, found)
+                self._remove_rows(table, branch, published, staging, looked.found)
                 fault_point("job.removed")
                 if at.clock() - began_at > STAGING_LIMIT:
                     raise CommitRefused(table.name, f"the files were staged more than {STAGING_LIMIT} ago")

@@ -157,6 +157,16 @@ class Batch:
     reopened: str | None = None
 
     @property
+    def why_type(self) -> str:
+        """The type of error for which its last run left it undone."""
+        return self.last_error_type or RUN_DIED
+
+    @property
+    def why(self) -> str:
+        """Why its last run left it undone, as far as anybody knows."""
+        return self.last_error or "nothing is known of its end"
+
+    @property
     def ids(self) -> frozenset[str]:
         """Its own id and those of its wholes: rows of these are its own.
 

@@ -15,9 +15,9 @@ def final_error(batch: Batch, path: str, runs: int) -> FileError:
         path: `s3://bucket/key`.
         runs: how many runs left it undone.
     """
-    last = f"{batch.last_error_type or RUN_DIED}: {batch.last_error or 'nothing is known of its end'}"
+    last = f"{batch.why_type}: {batch.why}"
     if batch.never_began:
         return RunsNeverBegan(path, max(len(batch.run_ids), NEVER_BEGAN_LIMIT), last)
     if batch.last_error_type == RUN_DIED and batch.files == 1:
-        return KilledRun(path, runs, batch.last_error or "nothing is known of its end")
+        return KilledRun(path, runs, batch.why)
     return RunsFailed(path, runs, last)

@@ -130,16 +130,17 @@ class Reconciler:
         self._settings = settings
         self._clock = clock
         self._unsubmitted_after = timedelta(seconds=settings.unsubmitted_seconds)
+        reclaimer = Reclaimer(files, maker, storage, clock)
         self._visitor = Visitor(
-            files=files, batches=batches, maker=maker, storage=storage, clock=clock, retries=settings.retries
+            files=files,
+            batches=batches,
+            maker=maker,
+            reclaimer=reclaimer,
+            storage=storage,
+            clock=clock,
+            retries=settings.retries,
         )
-        self._walker = Walker(
-            files,
-            batches,
-            Reclaimer(files, maker, storage, clock),
-            clock,
-            timedelta(seconds=settings.lease_seconds),
-        )
+        self._walker = Walker(files, batches, reclaimer, clock, timedelta(seconds=settings.lease_seconds))
 
     def sweep(self, may_go_on: Callable[[], bool] = lambda: True) -> SweepReport:
         """Look at every open batch and slot once, and go on with the walks over the tables' items.

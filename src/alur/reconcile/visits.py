@@ -17,7 +17,7 @@ from alur.contracts.contract import Contract
 from alur.dispatch.batching import BatchMaker
 from alur.errors import AlurError
 from alur.faults import fault_point
-from alur.ledger.batches import RUN_DIED, Batch, BatchStore
+from alur.ledger.batches import Batch, BatchStore
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Candidate, Manifest
 from alur.ledger.model import LedgerItem
@@ -55,6 +55,7 @@ class Visitor:
     Args:
         files, batches: the ledger.
         maker: makes batches.
+        reclaimer: claims what is due.
         storage: S3.
         clock: the present.
         retries: the rule by which what failed is tried again.
@@ -66,6 +67,7 @@ class Visitor:
         files: FileLedger,
         batches: BatchStore,
         maker: BatchMaker,
+        reclaimer: Reclaimer,
         storage: Storage,
         clock: Clock,
         retries: Retries,
@@ -76,7 +78,7 @@ class Visitor:
         self._storage = storage
         self._clock = clock
         self._retries = retries
-        self._reclaimer = Reclaimer(files, maker, storage, clock)
+        self._reclaimer = reclaimer
 
     def visit(self, batch: Batch, contract: Contract | None) -> Visited:
         """Do for a waiting batch what its files need.
@@ -197,8 +199,8 @@ class Visitor:
 def _blame(batch: Batch) -> _Blame:
     return {
         "run": batch.token or "",
-        "error_type": batch.last_error_type or RUN_DIED,
-        "error_message": batch.last_error or "nothing is known of its end",
+        "error_type": batch.why_type,
+        "error_message": batch.why,
     }
 
 
