@@ -54,6 +54,7 @@ VARIABLES = {
     "ALUR_UNSUBMITTED_SECONDS": "180",
     "ALUR_MAX_ATTEMPTS": "3",
     "ALUR_BACKOFF_SECONDS": "60",
+    "ALUR_EVENT_INGESTION": "on",
     "AWS_REGION": "us-east-1",
 }
 
@@ -226,7 +227,13 @@ class World:
 
     @property
     def maker(self) -> BatchMaker:
-        return BatchMaker(self.batches, self.storage, self.settings, self.clock)
+        return BatchMaker(
+            self.batches,
+            self.storage,
+            lake_bucket=self.settings.lake_bucket,
+            lease_seconds=self.settings.lease_seconds,
+            clock=self.clock,
+        )
 
     @property
     def reconciler(self) -> Reconciler:

@@ -3,6 +3,11 @@
     AlurError
     ├── ContractError               a contract class is declared wrongly
     ├── SettingsError               the environment lacks something, or holds nonsense
+    ├── DeploymentUnknown           nothing says where things are, or nothing is deployed there      Permanent
+    ├── PipelineError               a pipeline is declared wrongly, unknown, or returned nothing     Permanent
+    ├── StrictModeError             files broke the contract, and nothing of the load was written   Permanent
+    ├── UntrackedDataFrame          whose rows a DataFrame holds cannot be established              Permanent
+    ├── LoadLost                    a load's claims were given up before it was written             Transient
     ├── MalformedEvent              an event record that is not what AWS documents
     ├── LedgerError                 the ledger could not be read or written
     │   ├── LedgerUnavailable         try again (throttling, time-outs, 5xx)         Transient
@@ -10,6 +15,10 @@
     ├── StorageError                S3 could not be read or written
     │   ├── StorageUnavailable                                                       Transient
     │   └── StorageRefused                                                           Permanent
+    ├── QueueError                  the event queue could not be written
+    │   ├── QueueUnavailable                                                         Transient
+    │   └── QueueRefused                                                             Permanent
+    ├── CatalogError                Glue could not be asked for a table
     ├── SubmitError                 the job could not be started, or not be asked after
     │   ├── SubmitThrottled           certainly not started                          Transient
     │   ├── SubmitUnknown             the answer was lost: it may have been          Transient
@@ -22,10 +31,14 @@
     │   ├── UnstorableRecords                                                        Permanent
     │   ├── UnreadableFile                                                           Permanent
     │   ├── TableRefused              the table cannot take rows of its contract     Outside
+    │   ├── NotReadByPipeline         the table's pipeline did not load or write it  Permanent
     │   ├── KilledRun                 its run died whenever it was read, alone       Permanent
     │   ├── FileUnavailable           S3 failed while it was read                    Transient
     │   ├── RunsFailed                run after run could not finish with its batch  Transient
     │   ├── FileChanged               another version came while this one was read   Excused
+    │   ├── Released                  the load that had claimed it ended without it  Excused
+    │   ├── Requested                 a person wants it read again                   Excused
+    │   ├── Lapsed                    the session that had claimed it is gone        Excused
     │   └── RunsNeverBegan            run after run ended before it began            Excused
     ├── ReadNotExact                Spark would read a file of the batch twice           Permanent
     ├── ReadFailed                  Spark could not read, and no file could be named     Transient
@@ -95,6 +108,20 @@ class SettingsError(AlurError, Permanent):
         self.problem = problem
 
 
+class DeploymentUnknown(AlurError, Permanent):
+    """Nothing says where a deployment's things are, or nothing is deployed there.
+
+    Args:
+        what: which thing, or which environment.
+        problem: what is missing, and every way to say it.
+    """
+
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(f"{what}: {problem}")
+        self.what = what
+        self.problem = problem
+
+
 class MalformedEvent(AlurError, Permanent):
     """An event record that is not one of the shapes that AWS documents.
 
@@ -153,6 +180,46 @@ class StorageUnavailable(StorageError, Transient):
 
 class StorageRefused(StorageError, Permanent):
     """No access, or no such bucket."""
+
+
+class QueueError(AlurError):
+    """The event queue could not be written.
+
+    Args:
+        queue_url: the queue.
+        code: SQS's error code.
+        detail: its message.
+    """
+
+    def __init__(self, queue_url: str, code: str, detail: str) -> None:
+        super().__init__(f"SendMessageBatch {queue_url}: {code}: {detail}")
+        self.queue_url = queue_url
+        self.code = code
+        self.detail = detail
+
+
+class QueueUnavailable(QueueError, Transient):
+    """Throttled, timed out, or a fault on SQS's side, after the retries; some messages may have been sent."""
+
+
+class QueueRefused(QueueError, Permanent):
+    """No access, no such queue, or a message that SQS finds invalid."""
+
+
+class CatalogError(AlurError):
+    """Glue could not be asked for a table.
+
+    Args:
+        table: `database.table`.
+        code: Glue's error code.
+        detail: its message.
+    """
+
+    def __init__(self, table: str, code: str, detail: str) -> None:
+        super().__init__(f"{table}: {code}: {detail}")
+        self.table = table
+        self.code = code
+        self.detail = detail
 
 
 class SubmitError(AlurError):
@@ -320,6 +387,63 @@ class TableRefused(FileError, Outside):
         self.reason = reason
 
 
+class NotReadByPipeline(FileError, Permanent):
+    """The table's `on_event` pipeline did not load the file, or did not return what it loaded.
+
+    Args:
+        path: `s3://bucket/key`.
+        pipeline: the pipeline's name.
+        was_loaded: whether one of its loads had the file.
+    """
+
+    def __init__(self, path: str, pipeline: str, *, was_loaded: bool) -> None:
+        what = (
+            "loaded it, and did not return the load that had it: return a DataFrame of all loads"
+            if was_loaded
+            else "did not load it: widen the source_path of its load_to_bronze, or narrow the contract's"
+        )
+        super().__init__(path, f"the pipeline {pipeline} {what}")
+        self.pipeline = pipeline
+        self.was_loaded = was_loaded
+
+
+class Released(FileError, Excused):
+    """The load that had claimed the file ended without having written it: it is free at once.
+
+    Args:
+        path: `s3://bucket/key`.
+        reason: why.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, f"the load that had claimed it was not written: {reason}; the next run takes it")
+        self.reason = reason
+
+
+class Requested(FileError, Excused):
+    """A person asked for the file to be read again.
+
+    Args:
+        path: `s3://bucket/key`.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "it is to be read again, as somebody asked; its rows stay until then")
+
+
+class Lapsed(FileError, Excused):
+    """The session that had claimed the file did not renew its lease: it is free.
+
+    Args:
+        path: `s3://bucket/key`.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path, "the session that had claimed it did not come back within its lease; the next run takes it"
+        )
+
+
 class KilledRun(FileError, Permanent):
     """Runs died again and again while they ingested this file alone.
 
@@ -385,6 +509,64 @@ class FileChanged(FileError, Excused):
         super().__init__(path, f"the object changed before it was read whole: {claimed} was claimed, {what}")
         self.claimed = claimed
         self.found = found
+
+
+class PipelineError(AlurError, Permanent):
+    """A pipeline is declared wrongly, is not there, or did not return what it must.
+
+    Args:
+        pipeline: its name.
+        problem: what is wrong, and what to write instead.
+    """
+
+    def __init__(self, pipeline: str, problem: str) -> None:
+        super().__init__(f"pipeline {pipeline}: {problem}")
+        self.pipeline = pipeline
+        self.problem = problem
+
+
+class StrictModeError(AlurError, Permanent):
+    """Files of a strict load broke the contract: nothing was written, and what was claimed is free again.
+
+    Args:
+        errors: one for each such file.
+    """
+
+    def __init__(self, errors: Sequence[FileError]) -> None:
+        listed = "\n".join(f"  {error}" for error in errors)
+        super().__init__(
+            f"strict_mode: {len(errors)} files break the contract, and nothing was written:\n{listed}\n"
+            "correct them, or load with strict_mode=False: then they fail alone and the others go on"
+        )
+        self.errors = tuple(errors)
+
+
+class UntrackedDataFrame(AlurError, Permanent):
+    """Which load's rows a DataFrame holds cannot be established: writing it could lose rows, or double them.
+
+    Args:
+        call: the call that hides it.
+        problem: what to do instead.
+    """
+
+    def __init__(self, call: str, problem: str) -> None:
+        super().__init__(f"{call}: {problem}")
+        self.call = call
+        self.problem = problem
+
+
+class LoadLost(AlurError, Transient):
+    """A load's claims were given up before it was written, because its session had not renewed its lease.
+
+    Args:
+        batch_id: of the load.
+    """
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(
+            f"the load {batch_id} held its files no longer when it was written: nothing of it was; load them again"
+        )
+        self.batch_id = batch_id
 
 
 class ReadNotExact(AlurError, Permanent):

@@ -18,6 +18,8 @@ WHOLE = sorted(set(NUMBERS) - {"ALUR_BACKOFF_SECONDS"})
 def test_every_setting_comes_from_its_variable() -> None:
     found = Settings.from_env(VARIABLES)
     for field in dataclasses.fields(Settings):
+        if field.name == "ingests_events":
+            continue
         name = "AWS_REGION" if field.name == "region" else f"ALUR_{field.name.upper()}"
         kind = typing.get_type_hints(Settings)[field.name]
         assert getattr(found, field.name) == kind(VARIABLES[name])
@@ -32,6 +34,16 @@ def test_a_variable_that_is_missing_or_empty_is_named(name: str, missing: str | 
     with pytest.raises(SettingsError) as raised:
         Settings.from_env(env)
     assert raised.value.name == name
+
+
+@pytest.mark.parametrize(("value", "ingests"), [("on", True), ("off", False)])
+def test_events_are_ingested_where_the_environment_says_so(value: str, ingests: bool) -> None:
+    assert Settings.from_env({**VARIABLES, "ALUR_EVENT_INGESTION": value}).ingests_events is ingests
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_named() -> None:
+    with pytest.raises(SettingsError, match="'yes' is none of on, off"):
+        Settings.from_env({**VARIABLES, "ALUR_EVENT_INGESTION": "yes"})
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -58,10 +70,6 @@ def test_the_region_may_come_by_its_older_name() -> None:
     assert Settings.from_env({**env, "AWS_DEFAULT_REGION": "eu-central-1"}).region == "eu-central-1"
     with pytest.raises(SettingsError, match="AWS_DEFAULT_REGION"):
         Settings.from_env(env)
-
-
-def test_a_manifest_lies_in_the_lake_under_its_table_and_batch() -> None:
-    assert Settings.from_env(VARIABLES).manifest_uri("orders", "b1") == "s3://lake/alur/batches/orders/b1/manifest.json"
 
 
 def test_globs_may_name_the_landing_bucket() -> None:

@@ -10,7 +10,7 @@ from alur.cli import main
 from alur.cli.demo import Delivery, mismatches, percentile
 from alur.local.environment import Endpoints
 from alur.local.landing import Entry
-from alur.local.state import StackState, hold, write_state
+from alur.local.state import StackState, hold, read_state, without_names, write_state
 from alur.local.warehouse import TableContent
 
 
@@ -27,8 +27,10 @@ def stack(checkout):
     """A stack as the other commands see it: a held lock and a state file."""
     directory = checkout / ".alur" / "local"
     with hold(directory):
-        endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2")
-        write_state(directory, StackState(os.getpid(), endpoints, OUTPUTS, {}, "logs", "now"))
+        endpoints = Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "ap-southeast-5")
+        write_state(
+            directory, StackState(os.getpid(), endpoints, OUTPUTS, {}, "logs", "now", "dev", "alur-dev", "conf")
+        )
         yield directory
 
 
@@ -38,6 +40,11 @@ OUTPUTS = {
     "StateTable": "state",
     "BatchesTable": "batches",
     "Database": "bronze",
+    "ArtifactsBucket": "artifacts",
+    "ApplicationId": "application",
+    "JobRoleArn": "role",
+    "ArchiveUri": "s3://artifacts/alur.tar.gz",
+    "EntryPointUri": "s3://artifacts/main.py",
 }
 
 
@@ -72,14 +79,49 @@ def test_down_without_a_stack_is_no_failure(checkout):
 def test_env_prints_export_lines_and_nothing_else(stack):
     answer = call("local", "env")
     assert answer.exit_code == 0
-    assert all(line.startswith(("export AWS_", "export ALUR_")) for line in answer.output.splitlines())
-    assert "export ALUR_LANDING_BUCKET=landing" in answer.output
-    assert "export AWS_ENDPOINT_URL=http://127.0.0.1:1" in answer.output
+    lines = answer.output.splitlines()
+    assert all(line.startswith("export ") for line in lines)
+    exported = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+    wanted = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_REGION": "ap-southeast-5",
+        "AWS_DEFAULT_REGION": "ap-southeast-5",
+        "ALUR_ENV": "dev",
+        "ALUR_LANDING_BUCKET": "landing",
+        "ALUR_ARTIFACTS_BUCKET": "artifacts",
+        "ALUR_APPLICATION_ID": "application",
+        "ALUR_JOB_ROLE_ARN": "role",
+        "ALUR_ARCHIVE_URI": "s3://artifacts/alur.tar.gz",
+        "ALUR_ENTRY_POINT_URI": "s3://artifacts/main.py",
+        "SPARK_CONF_DIR": "conf",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    assert wanted.items() <= exported.items()
+
+
+def test_the_next_stack_hears_nothing_of_what_was_exported_of_an_earlier_one(stack):
+    state = read_state(stack)
+    user = {"PATH": "/bin", "ALUR_FAULTS": "/faults"}
+    left = without_names({**user, **state.names, "SPARK_CONF_DIR": state.spark_conf})
+    assert left == user
+
+
+def test_a_stack_of_another_section_is_not_passed_off_as_the_one_that_was_asked_for(stack):
+    answer = call("local", "up", "--section", "e2e-test")
+    assert answer.exit_code == 1
+    assert "dev" in answer.output
+    assert call("local", "up", "--section", "dev").exit_code == 0
+    assert call("local", "up").exit_code == 0
+
+
+def test_status_says_which_environment_it_is(stack):
+    assert "alur-dev in ap-southeast-5" in call("local", "status").output
 
 
 def test_status_gives_json_when_asked(stack):
     shown = json.loads(call("local", "status", "--json").output)
     assert shown["outputs"] == OUTPUTS
+    assert (shown["section"], shown["stack_name"]) == ("dev", "alur-dev")
     assert shown["variables"]["AWS_ENDPOINT_URL_DYNAMODB"] == "http://127.0.0.1:2"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from pyspark.sql import SparkSession
+from session_bench import MakeBench, SessionBench, make_target
 from workbench import Servers, Workbench, make_contract, make_servers
 
 from alur.contracts import BronzeTable
@@ -32,6 +33,18 @@ def servers(aws_endpoints: Endpoints) -> Servers:
 def bench(spark: SparkSession, servers: Servers) -> Workbench:
     """A table of its own (`id`, `name`, `amount`), named after nothing else, with the ledger and S3 at hand."""
     return Workbench(spark, servers, make_contract())
+
+
+@pytest.fixture
+def session_for(spark: SparkSession, servers: Servers) -> MakeBench:
+    """Makes a bench for sessions, over a table of its own."""
+    return lambda **meta: SessionBench(spark, servers, make_target(**meta))
+
+
+@pytest.fixture
+def session(session_for: MakeBench) -> SessionBench:
+    """A bench for sessions over a table of its own (`id`, `name`, `amount`)."""
+    return session_for()
 
 
 @pytest.fixture

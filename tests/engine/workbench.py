@@ -75,6 +75,11 @@ def make_servers(endpoints: Endpoints) -> Servers:
     return Servers(s3, dynamodb, glue)
 
 
+def next_name() -> str:
+    """Return a class's name that no other table of the suite has."""
+    return f"Suite{next(_numbers)}Bronze"
+
+
 def make_contract(**meta: Any) -> Contract:
     """Return a contract of three columns whose table nobody else has."""
     return contract_of({"id": LongField(nullable=False), "name": StringField(), "amount": DecimalField(12, 2)}, **meta)
@@ -82,7 +87,7 @@ def make_contract(**meta: Any) -> Contract:
 
 def contract_of(fields: Mapping[str, Any], **meta: Any) -> Contract:
     """Return a contract of these fields whose table nobody else has."""
-    name = f"Suite{next(_numbers)}Bronze"
+    name = next_name()
     settings = {"source_path": f"s3://{LANDING}/**", "source_system": "suite", **meta}
     made: type[BronzeTable] = type(name, (BronzeTable,), {**fields, "Meta": type("Meta", (), settings)})
     return made.contract()

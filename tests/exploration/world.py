@@ -142,7 +142,7 @@ def exploring() -> Iterator[None]:
     """Prepare this process: no threads, no logs, the jitter of retries from a seed, and limits that schedules reach."""
     state, level = random.getstate(), logging.root.manager.disable
     logging.disable(logging.CRITICAL)
-    places = ("alur.dispatch.looking", "alur.ingestion.objects", "alur.engine.staging")
+    places = ("alur.dispatch.looking", "alur.ingestion.objects", "alur.ingestion.preparing")
     patches: list[Any] = [mock.patch(f"{place}.ThreadPoolExecutor", _Inline) for place in places]
     patches += [
         mock.patch("alur.ledger.batches.frozenset", _Sorted, create=True),
@@ -450,7 +450,12 @@ class World:
     def _parts(self, generation: int) -> tuple[BatchMaker, Submitter]:
         settings = self._settings[generation]
         maker = BatchMaker(
-            self._batches, self.bucket, settings, self.clock, lambda now: new_batch_id(now, f"{next(self._nonces):08x}")
+            self._batches,
+            self.bucket,
+            lake_bucket=settings.lake_bucket,
+            lease_seconds=settings.lease_seconds,
+            clock=self.clock,
+            make_batch_id=lambda now: new_batch_id(now, f"{next(self._nonces):08x}"),
         )
         return maker, Submitter(self._batches, self.jobs, settings, self.clock)
 

@@ -21,7 +21,7 @@ from alur.ledger.batches import (
     new_batch_id,
 )
 from alur.ledger.files import FileLedger
-from alur.ledger.manifest import Candidate, Manifest
+from alur.ledger.manifest import Candidate, Manifest, manifest_uri
 from alur.ledger.memory import MemoryTable
 from alur.ledger.model import (
     FileVersion,
@@ -261,3 +261,7 @@ def test_a_path_is_split_at_its_buckets_end_only(path: str, bucket: str, key: st
 def test_what_is_no_path_of_s3_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="s3://bucket/key"):
         split_path(path)
+
+
+def test_a_manifest_lies_in_the_lake_under_its_table_and_batch() -> None:
+    assert manifest_uri("lake", "orders", "b1") == "s3://lake/alur/batches/orders/b1/manifest.json"

@@ -21,8 +21,12 @@ from alur.errors import (
     FileVanished,
     HeaderMismatch,
     KilledRun,
+    Lapsed,
+    NotReadByPipeline,
     Outside,
     Permanent,
+    Released,
+    Requested,
     RunsFailed,
     RunsNeverBegan,
     TableRefused,
@@ -57,6 +61,10 @@ ONE_OF_EACH: list[FileError] = [
     RunsFailed(PATH, 3, "RunDied"),
     FileChanged(PATH, "e1", "e2"),
     RunsNeverBegan(PATH, 10, "FAILED"),
+    NotReadByPipeline(PATH, "ingest", was_loaded=True),
+    Released(PATH, "it was not written"),
+    Lapsed(PATH),
+    Requested(PATH),
 ]
 
 
@@ -118,7 +126,8 @@ def expected(error: FileError, attempt: int, max_attempts: int) -> timedelta | N
     """The table: what each kind of failure decides, said once more."""
     if isinstance(error, RunsNeverBegan):
         return timedelta(hours=24)
-    if isinstance(error, FileChanged) or (isinstance(error, FileVanished) and attempt == 1):
+    is_excused = isinstance(error, FileChanged | Released | Lapsed | Requested)
+    if is_excused or (isinstance(error, FileVanished) and attempt == 1):
         return timedelta()
     if isinstance(error, FileVanished):
         return timedelta(seconds=min(3600, 60 * 2 ** (attempt - 1)))
@@ -148,7 +157,7 @@ def test_the_excused_types_are_those_of_the_tree() -> None:
     assert {name for name in EXCUSED_TYPES if hasattr(errors, name)} == {
         kind.__name__ for kind in leaves() if issubclass(kind, Excused)
     }
-    assert {"FileChanged", "RunsNeverBegan"} == EXCUSED_TYPES
+    assert {"FileChanged", "RunsNeverBegan", "Released", "Lapsed", "Requested"} == EXCUSED_TYPES
     for kind in leaves():
         assert (kind.__name__ in EXCUSED_TYPES) == issubclass(kind, Excused)
 

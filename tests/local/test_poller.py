@@ -128,7 +128,7 @@ def test_a_record_has_the_fields_of_lambdas_own():
         "MD5OfBody": "d",
         "Attributes": {"SentTimestamp": "1"},
     }
-    assert to_record(message, "arn:q") == {
+    assert to_record(message, "arn:aws:sqs:ap-southeast-5:123456789012:q") == {
         "messageId": "m",
         "receiptHandle": "r",
         "body": "b",
@@ -136,6 +136,6 @@ def test_a_record_has_the_fields_of_lambdas_own():
         "messageAttributes": {},
         "md5OfBody": "d",
         "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:q",
-        "awsRegion": "us-east-1",
+        "eventSourceARN": "arn:aws:sqs:ap-southeast-5:123456789012:q",
+        "awsRegion": "ap-southeast-5",
     }

@@ -42,7 +42,7 @@ def test_rates_are_seconds():
 
 
 def run(rules, act):
-    made = Rules(rules, lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    made = Rules(rules, lambda: datetime(2026, 1, 2, tzinfo=UTC), "ap-southeast-5")
     made.start()
     try:
         act(made)
@@ -85,3 +85,5 @@ def test_a_schedule_calls_its_target_again_and_again():
     run([Rule("every", None, 1, target)], lambda made: done.wait(WAIT_SECONDS))
     assert called[0]["detail-type"] == "Scheduled Event"
     assert called[0]["time"] == "2026-01-02T00:00:00Z"
+    assert called[0]["region"] == "ap-southeast-5"
+    assert called[0]["resources"] == ["arn:aws:events:ap-southeast-5:123456789012:rule/every"]

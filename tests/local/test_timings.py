@@ -15,7 +15,7 @@ from alur.local.emr.model import Run, RunRequest
 from alur.local.environment import Endpoints, isolated_environment
 from alur.local.functions import FunctionPlan, function_arn
 from alur.local.resources import Deployer, Timings
-from alur.local.template import plan_template
+from alur.local.template import StackIdentity, plan_template
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -40,7 +40,7 @@ class Recorded:
 
     def __init__(self, plan: FunctionPlan) -> None:
         self.plan = plan
-        self.name, self.arn, self.environment = plan.name, function_arn(plan.name), plan.variables
+        self.name, self.arn, self.environment = plan.name, function_arn(plan.name, plan.region), plan.variables
 
     def __call__(self, event):
         raise NotImplementedError
@@ -91,10 +91,26 @@ def test_faults_reach_functions_and_jobs_where_the_user_has_set_the_variable_and
     assert "AWS_PROFILE" not in of_jobs
 
 
-def driver_environment(tmp_path, user):
+def test_functions_and_their_names_are_in_the_region_of_the_stack(tmp_path):
+    plan = plan_template(TEMPLATE, {}, StackIdentity("alur-dev", "ap-southeast-5"))
+    deployer = Deployer(pytest.fail, plan, tmp_path, {}, tmp_path, Timings(), {"Sweeper": Recorded})
+    [function] = deployer.deploy(lambda _: None).functions.values()
+    assert (function.plan.name, function.plan.region) == ("alur-dev-Sweeper", "ap-southeast-5")
+
+
+def test_clients_and_jobs_are_sent_to_the_region_of_the_stack(tmp_path):
+    endpoints = Endpoints(ENDPOINTS.aws, ENDPOINTS.dynamodb, "ap-southeast-5")
+    user = {"PATH": os.environ["PATH"], "AWS_REGION": "eu-central-1"}
+    of_clients = isolated_environment(endpoints, user)
+    of_jobs = driver_environment(tmp_path, user, endpoints)
+    for environment in (of_clients, of_jobs):
+        assert (environment["AWS_REGION"], environment["AWS_DEFAULT_REGION"]) == ("ap-southeast-5", "ap-southeast-5")
+
+
+def driver_environment(tmp_path, user, endpoints=ENDPOINTS):
     """The environment of a run's spark-submit."""
     request = RunRequest("app", "emr-spark-8.1.0", "t", "role", None, "s3://b/main.py", (), "", {}, {}, 5, {})
     run = Run("run", "arn", request, datetime.now(UTC))
     children = Children(tmp_path / "children.json")
-    driver = SparkDriver(ENDPOINTS, None, children, tmp_path, [], user, lambda _: None)
+    driver = SparkDriver(endpoints, None, children, tmp_path, [], user, lambda _: None)
     return driver._driver_environment(run, Submission({}, {}, ()), spark_home())

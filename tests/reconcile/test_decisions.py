@@ -67,6 +67,7 @@ BATCHES: dict[tuple[BatchState, bool], dict[timedelta | None, BatchAction]] = {
     },
     (BatchState.SUBMITTED, True): dict.fromkeys(AGES, WAIT),
     (BatchState.SUBMITTED, False): dict.fromkeys(AGES, BatchAction.CHECK_RUN),
+    **{(BatchState.LEASED, held): by_time(WAIT, BatchAction.LAPSE) for held in (True, False)},
     **{(BatchState.CLOSED, held): dict.fromkeys(AGES, WAIT) for held in (True, False)},
 }
 
@@ -88,7 +89,7 @@ def test_a_batch_needs_what_the_table_says(
         1,
         10,
         NOW - timedelta(days=9),
-        lease_until=moment or NOW if state is BatchState.CLAIMING else others,
+        lease_until=moment or NOW if state in (BatchState.CLAIMING, BatchState.LEASED) else others,
         not_before=moment if state is BatchState.READY else others,
         look_at=moment if state is BatchState.WAITING else others,
         token="run-1",

@@ -69,6 +69,35 @@ class ApplicationStopper:
         except (ClientError, BotoCoreError) as error:
             raise DeployError(f"stopping application {application_id}", str(error)) from error
 
+    def stop_if_idle(self, application_id: str, *, timeout_seconds: float) -> int:
+        """Stop an application on which nothing runs, and wait for it; no run is cancelled.
+
+        Args:
+            application_id: which one.
+            timeout_seconds: how long to wait.
+
+        Returns:
+            How many runs keep it going; 0: it is stopped, or was not started, or is gone.
+
+        Raises:
+            DeployError: EMR refuses or cannot be asked, or the time is up.
+        """
+        deadline = self._monotonic() + timeout_seconds
+        try:
+            while (state := self._state(application_id)) not in _DELETABLE:
+                if alive := self._runs(application_id, (*_CANCELLABLE, "CANCELLING")):
+                    return len(alive)
+                if state == "STARTED":
+                    self._tolerate_lateness(self._client.stop_application, applicationId=application_id)
+                if self._monotonic() + _POLL_SECONDS > deadline:
+                    raise DeployError(
+                        f"stopping application {application_id}", f"still {state} after {timeout_seconds:.0f} s"
+                    )
+                self._sleep(_POLL_SECONDS)
+        except (ClientError, BotoCoreError) as error:
+            raise DeployError(f"stopping application {application_id}", str(error)) from error
+        return 0
+
     def _state(self, application_id: str) -> str:
         try:
             state: str = self._client.get_application(applicationId=application_id)["application"]["state"]

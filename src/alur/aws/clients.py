@@ -21,12 +21,25 @@ _CONFIG = Config(
 
 
 @cache
-def client(service: str) -> Any:
+def client(service: str, region: str | None = None) -> Any:
     """Return this process's boto3 client for a service.
 
     Args:
         service: boto3's name of it: `s3`, `dynamodb`, `emr-serverless`.
+        region: where; None: as the environment says.
     """
     # Its stubs hold an overload for each of some 400 services, none of which fits a name that is a variable.
     make: Any = boto3.client
-    return make(service, config=_CONFIG)
+    return make(service, config=_CONFIG, region_name=region)
+
+
+@cache
+def resource(service: str, region: str | None = None) -> Any:
+    """Return this process's boto3 resource for a service.
+
+    Args:
+        service: boto3's name of it: `dynamodb`.
+        region: where; None: as the environment says.
+    """
+    make: Any = boto3.resource
+    return make(service, config=_CONFIG, region_name=region)

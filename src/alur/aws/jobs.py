@@ -120,3 +120,20 @@ class Jobs:
         except BotoCoreError as error:
             raise SubmitUnknown(application_id, type(error).__name__, str(error)) from error
         return RunState(run["state"], run.get("stateDetails", ""))
+
+    def cancel(self, application_id: str, run_id: str) -> None:
+        """Ask EMR to cancel a run; one that has ended, or is not there, is left as it is.
+
+        Raises:
+            SubmitUnknown: EMR cannot be asked.
+        """
+        try:
+            self._client.cancel_job_run(applicationId=application_id, jobRunId=run_id)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "unknown")
+            if code not in ("ResourceNotFoundException", "ValidationException"):
+                message = error.response.get("Error", {}).get("Message", "")
+                raise SubmitUnknown(application_id, code, message) from error
+        except BotoCoreError as error:
+            raise SubmitUnknown(application_id, type(error).__name__, str(error)) from error
+

@@ -28,6 +28,7 @@ class Settings:
         unsubmitted_seconds: how long a slot may be taken without a run; longer than a function's timeout.
         max_attempts: how often a file version is tried.
         backoff_seconds: the delay before the second try; each further one is twice as long.
+        ingests_events: files are ingested when they land; else they wait for `alur run`.
         region: where all of it is.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     unsubmitted_seconds: int
     max_attempts: int
     backoff_seconds: float
+    ingests_events: bool
     region: str
 
     @classmethod
@@ -82,6 +84,7 @@ class Settings:
             unsubmitted_seconds=_whole(env, "ALUR_UNSUBMITTED_SECONDS"),
             max_attempts=_whole(env, "ALUR_MAX_ATTEMPTS"),
             backoff_seconds=_number(env, "ALUR_BACKOFF_SECONDS"),
+            ingests_events=_choice(env, "ALUR_EVENT_INGESTION", ("on", "off")) == "on",
             region=env.get("AWS_REGION") or _text(env, "AWS_DEFAULT_REGION"),
         )
 
@@ -94,10 +97,6 @@ class Settings:
     def variables(self) -> dict[str, str]:
         """What `${…}` in a contract's globs may name."""
         return {"LandingBucket": self.landing_bucket}
-
-    def manifest_uri(self, ingestion_key: str, batch_id: str) -> str:
-        """Say where a batch's manifest is."""
-        return f"s3://{self.lake_bucket}/alur/batches/{ingestion_key}/{batch_id}/manifest.json"
 
 
 def _text(env: Mapping[str, str], name: str) -> str:
@@ -121,3 +120,10 @@ def _number(env: Mapping[str, str], name: str) -> float:
         return float(value)
     except ValueError:
         raise SettingsError(name, f"{value!r} is not a number") from None
+
+
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    value = _text(env, name)
+    if value not in choices:
+        raise SettingsError(name, f"{value!r} is none of {', '.join(choices)}")
+    return value

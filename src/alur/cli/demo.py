@@ -22,7 +22,6 @@ from alur.cli.output import EXIT_FAILED, console, print_table, say
 from alur.errors import LocalStackError
 from alur.local.activity import Activity, observe
 from alur.local.background import down, up
-from alur.local.environment import REGION
 from alur.local.flights import count_rows, write_daily_files
 from alur.local.landing import (
     Dropped,
@@ -156,7 +155,7 @@ def _demonstrate(paths: Paths, state: StackState) -> int:
         entries = _follow(dropped, state)
         problems = _report(deliveries, entries, outputs, time.monotonic() - started)
         if not problems:
-            problems = _again(deliveries, dropped, outputs)
+            problems = _again(deliveries, dropped, state)
     for problem in problems[:20]:
         say(f"MISMATCH: {problem}")
     if problems:
@@ -256,14 +255,15 @@ def _report(
     return mismatches(deliveries, entries, contents)
 
 
-def _again(deliveries: Sequence[Delivery], dropped: Mapping[str, Sequence[Dropped]], outputs: Outputs) -> list[str]:
+def _again(deliveries: Sequence[Delivery], dropped: Mapping[str, Sequence[Dropped]], state: StackState) -> list[str]:
     """Send the same events once more, then drop the same bytes once more, and count what came of it: nothing."""
+    outputs = state.outputs
     tables = [delivery.table for delivery in deliveries]
     before = _settle(outputs)
     rows = {table: table_content(outputs["Database"], table) for table in tables}
     problems = []
     steps: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("The same events once more", lambda: _replay(dropped, outputs)),
+        ("The same events once more", lambda: _replay(dropped, state)),
         ("The same bytes dropped once more", lambda: [put_files(delivery.files) for delivery in deliveries]),
     )
     for name, act in steps:
@@ -281,8 +281,9 @@ def _again(deliveries: Sequence[Delivery], dropped: Mapping[str, Sequence[Droppe
     return problems
 
 
-def _replay(dropped: Mapping[str, Sequence[Dropped]], outputs: Outputs) -> None:
-    send_notifications([file for files in dropped.values() for file in files], outputs["EventQueueUrl"], REGION)
+def _replay(dropped: Mapping[str, Sequence[Dropped]], state: StackState) -> None:
+    flat = [file for files in dropped.values() for file in files]
+    send_notifications(flat, state.outputs["EventQueueUrl"], state.endpoints.region)
 
 
 def _settle(outputs: Outputs) -> Activity:

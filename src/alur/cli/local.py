@@ -31,16 +31,19 @@ def local() -> None:
 
 @local.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.option("--section", help="The section of samconfig.toml that the stack is to be; the section default when none.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was started as JSON.")
-def up(options: Sequence[str], as_json: bool) -> None:
-    """Start the stack in the background and wait until it is ready.
+def up(options: Sequence[str], section: str | None, as_json: bool) -> None:
+    """Start the stack in the background and wait until it is ready; one that runs already is shown.
 
     OPTIONS are those of `alur local serve`.
     """
     from alur.local.background import up as start
 
     with errors_to_exit_codes():
-        state = start(find_paths().local, options, say)
+        state = start(find_paths().local, [*options, *(["--section", section] if section else [])], say)
+    if section and state.section != section:
+        stop(f"the stack that runs is {state.section}, not {section}: end it with `alur local down`", EXIT_FAILED)
     _show(state, as_json)
 
 
@@ -62,9 +65,9 @@ def status(as_json: bool) -> None:
 
 @local.command()
 def env() -> None:
-    """Print only export lines, endpoints and names: eval "$(alur local env)"."""
+    """Print only export lines, endpoints, names and Spark's settings: eval "$(alur local env)"."""
     state = _running()
-    for name, value in {**state.variables, **state.names}.items():
+    for name, value in {**state.variables, **state.names, **state.spark}.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
@@ -136,12 +139,13 @@ def _running() -> StackState:
 def _show(state: StackState, as_json: bool) -> None:
     if as_json:
         shown = {"pid": state.pid, "variables": state.variables, "outputs": dict(state.outputs), "logs": state.logs}
-        print_json({**shown, "started_at": state.started_at})
+        which = {"section": state.section, "stack_name": state.stack_name}
+        print_json({**shown, **which, "started_at": state.started_at})
         return
     for name, value in state.variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
     click.echo()
-    for name, value in state.outputs.items():
+    own = {"Section": state.section, "Stack": f"{state.stack_name} in {state.endpoints.region}"}
+    for name, value in {**own, **state.outputs, "Logs": state.logs}.items():
         click.echo(f"{name:<20} {value}")
-    click.echo(f"{'Logs':<20} {state.logs}")
     say('\nUse it from this shell: eval "$(alur local env)". Stop it: alur local down')

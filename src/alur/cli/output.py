@@ -12,10 +12,35 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from alur.errors import AlurError
+from alur.errors import AlurError, DeploymentUnknown, LedgerError, QueueError, StorageError, SubmitError
 
 EXIT_FAILED = 1
 EXIT_NOT_DEPLOYED = 3
+EXIT_INTERRUPTED = 130
+
+_NOT_THERE = frozenset(
+    {"AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket", "QueueDoesNotExist", "ResourceNotFoundException"}
+)
+_NO_ACCESS = frozenset({"403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled"})
+_NOBODY = frozenset(
+    {
+        "CredentialRetrievalError",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "NoAuthTokenError",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "SSOTokenLoadError",
+        "SignatureDoesNotMatch",
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
+        "UnrecognizedClientException",
+    }
+)
+_NO_WAY = frozenset({"ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError"})
 
 
 def console(stderr: bool = False) -> Console:
@@ -50,10 +75,55 @@ def stop(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def confirm(question: str) -> None:
+    """Ask on stderr, and end the command unless the answer is yes.
+
+    Args:
+        question: what is going to happen, as a question.
+    """
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort as abort:
+        say("")
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            stop("interrupted: nothing was changed", EXIT_INTERRUPTED)
+        stop("nobody answered, and nothing was changed: --yes answers it beforehand", EXIT_FAILED)
+    if not agreed:
+        stop("nothing was changed", EXIT_FAILED)
+
+
+def access_problem(error: AlurError) -> str | None:
+    """Say what to do about an error that means: nothing is deployed there, or it cannot be reached; None: it does not.
+
+    Args:
+        error: any of Alur's.
+    """
+    if isinstance(error, DeploymentUnknown):
+        # It says itself what is missing.
+        return ""
+    if not isinstance(error, LedgerError | StorageError | QueueError | SubmitError):
+        return None
+    if error.code in _NOT_THERE:
+        return "it is not there: is this the Region and the account of the deployment? `alur deploy` makes it"
+    if error.code in _NO_ACCESS:
+        return "there is no access: `aws sts get-caller-identity` says who you are; grant that identity the call"
+    if error.code in _NOBODY:
+        return "AWS takes no call from here: sign in (`aws sso login`, AWS_PROFILE, or new keys)"
+    if error.code in _NO_WAY:
+        return "nobody answers there: check the network and AWS_ENDPOINT_URL; a local stack may have been stopped"
+    return None
+
+
 @contextmanager
 def errors_to_exit_codes() -> Iterator[None]:
-    """Say Alur's own errors without a traceback, and exit 1."""
+    """Say Alur's own errors without a traceback: exit 3 where nothing is deployed or reached, else 1; Ctrl-C is 130."""
     try:
         yield
     except AlurError as error:
-        stop(f"error: {error}", EXIT_FAILED)
+        remedy = access_problem(error)
+        say(f"error: {error}")
+        if remedy:
+            say(remedy)
+        sys.exit(EXIT_FAILED if remedy is None else EXIT_NOT_DEPLOYED)
+    except KeyboardInterrupt:
+        stop("\ninterrupted: what was done stands; the same command goes on from there", EXIT_INTERRUPTED)

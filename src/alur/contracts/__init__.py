@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alur.contracts.contract import Contract, OnOverwrite
+from alur.contracts.contract import Contract, OnOverwrite, Trigger
 from alur.contracts.fields import (
     BooleanField,
     DateField,
@@ -38,6 +38,7 @@ __all__ = [
     "StringField",
     "TimestampField",
     "Transform",
+    "Trigger",
     "contract_of",
     "ingestion_key_of",
     "literal_prefix",

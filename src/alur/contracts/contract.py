@@ -27,6 +27,13 @@ class OnOverwrite(StrEnum):
     SKIP = "skip"  # they stay, and the new version is not read
 
 
+class Trigger(StrEnum):
+    """Who takes a table's files in."""
+
+    EVENT = "event"  # the file's landing does; `alur run` may too
+    RUN = "run"  # only `alur run`, or a load by hand
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """What a contract class declares.
@@ -42,6 +49,7 @@ class Contract:
         partition_by: the table's partitioning.
         description: for people; it becomes the table's comment.
         fingerprint: changes when, and only when, the same file may be read differently.
+        trigger: who takes the files in.
     """
 
     ingestion_key: str
@@ -54,6 +62,7 @@ class Contract:
     partition_by: tuple[PartitionField, ...]
     description: str
     fingerprint: str
+    trigger: Trigger = Trigger.EVENT
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ its own. wcmatch was tried and takes keys for paths: it matches `a//b` with `a/*
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from alur.errors import ContractError
@@ -75,6 +76,23 @@ def literal_prefix(glob: str) -> tuple[str, str]:
     """
     bucket, key_glob = _split(glob)
     return bucket, _literal(key_glob)
+
+
+def listing_prefixes(globs: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (bucket, prefix) of the listings in which every object of these globs is, none of them listed twice.
+
+    Args:
+        globs: `s3://bucket/…`, all variables replaced.
+
+    Raises:
+        ContractError: a glob is not one.
+    """
+    kept: list[tuple[str, str]] = []
+    for bucket, prefix in sorted({literal_prefix(glob) for glob in globs}):
+        # Sorted, whatever covers a prefix stands before it, and everything between the two is covered as well.
+        if not kept or kept[-1][0] != bucket or not prefix.startswith(kept[-1][1]):
+            kept.append((bucket, prefix))
+    return kept
 
 
 def _literal(key_glob: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 
 from alur.contracts.contract import Contract
 from alur.contracts.table import BronzeTable
+from alur.discovery import import_all
 from alur.errors import ContractError
 
 
@@ -26,8 +25,8 @@ def load_contracts(package: str = "contracts", *, variables: Mapping[str, str]) 
             variable has no value.
     """
     found: dict[str, tuple[str, Contract]] = {}
-    for module in _modules(package):
-        for table in _tables(module):
+    for module in import_all(package, _unimportable):
+        for table in tables_of(module):
             contract = table.__alur_contract__
             if contract is None:
                 continue
@@ -41,7 +40,12 @@ def load_contracts(package: str = "contracts", *, variables: Mapping[str, str]) 
     return tuple(found[key][1] for key in sorted(found))
 
 
-def _tables(module: ModuleType) -> list[type[BronzeTable]]:
+def tables_of(module: ModuleType) -> list[type[BronzeTable]]:
+    """Return the classes of tables and of abstract bases that a module declares, and not those that it imports.
+
+    Args:
+        module: imported.
+    """
     declared = (
         value
         for value in vars(module).values()
@@ -50,31 +54,5 @@ def _tables(module: ModuleType) -> list[type[BronzeTable]]:
     return list(dict.fromkeys(declared))
 
 
-def _modules(name: str) -> Iterator[ModuleType]:
-    module = _import(name)
-    yield module
-    # Not pkgutil: it passes over folders without __init__.py, and a table in one would be missed without a word.
-    for folder in getattr(module, "__path__", ()):
-        for child in _children(folder):
-            yield from _modules(f"{name}.{child}")
-
-
-def _children(folder: str) -> list[str]:
-    """Return the names of the modules and packages in a folder, sorted."""
-    names: set[str] = set()
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_file() and entry.name.endswith(".py") and entry.name != "__init__.py":
-                names.add(entry.name.removesuffix(".py"))
-            elif entry.is_dir() and entry.name.isidentifier() and entry.name != "__pycache__":
-                names.add(entry.name)
-    return sorted(names)
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ContractError:
-        raise
-    except Exception as error:
-        raise ContractError(name, f"the module cannot be imported: {type(error).__name__}: {error}") from error
+def _unimportable(name: str, error: Exception) -> ContractError:
+    return ContractError(name, f"the module cannot be imported: {type(error).__name__}: {error}")

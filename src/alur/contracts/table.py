@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from alur.contracts.contract import VARIABLE, Contract, OnOverwrite, fingerprint_of
+from alur.contracts.contract import VARIABLE, Contract, OnOverwrite, Trigger, fingerprint_of
 from alur.contracts.fields import Field, FieldDeclaration
 from alur.contracts.globs import compile_glob
 from alur.contracts.partitions import parse_partitions
 from alur.errors import ContractError
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 CLASS_SUFFIX = "Bronze"
 """How the name of every table's class ends."""
@@ -32,6 +35,7 @@ _META_DEFAULTS: Mapping[str, Any] = {
     "partition_by": (),
     "description": "",
     "on_overwrite": OnOverwrite.REPLACE.value,
+    "trigger": Trigger.EVENT.value,
     "null_values": (),
 }
 
@@ -61,6 +65,7 @@ class BronzeTable:
     - `partition_by`: a list of fields or transforms, as `["days(created_at)", "bucket(16, customer_id)"]`;
     - `description`: for people;
     - `on_overwrite`: `"replace"` (default), `"append"` or `"skip"`: what another version of a file does;
+    - `trigger`: `"event"` (default): files are ingested when they land; `"run"`: only by `alur run`;
     - `null_values`: a list of texts that mean null, beside the empty cell.
 
     Raises:
@@ -128,7 +133,8 @@ def _contract_of_class(cls: type[BronzeTable]) -> Contract | None:
     source_system = _text(name, "source_system", meta["source_system"])
     description = _text(name, "description", meta["description"])
     null_values = _texts(name, "null_values", meta["null_values"])
-    on_overwrite = _on_overwrite(name, meta["on_overwrite"])
+    on_overwrite = _one_of(name, "on_overwrite", OnOverwrite, meta["on_overwrite"])
+    trigger = _one_of(name, "trigger", Trigger, meta["trigger"])
     partition_texts = _texts(name, "partition_by", meta["partition_by"])
     if "" in null_values:
         raise ContractError(name, "Meta.null_values holds the empty text; the empty cell is null already, leave it out")
@@ -148,6 +154,7 @@ def _contract_of_class(cls: type[BronzeTable]) -> Contract | None:
         source_paths=source_paths,
         source_system=source_system,
         on_overwrite=on_overwrite,
+        trigger=trigger,
         null_values=null_values,
         partition_by=parse_partitions(name, partition_texts, {field.name: field.spark_type for field in fields}),
         description=description,
@@ -254,13 +261,11 @@ def _texts(contract: str, name: str, value: object, *, one_alone: bool = False) 
     return texts
 
 
-def _on_overwrite(contract: str, value: object) -> OnOverwrite:
+def _one_of(contract: str, name: str, choices: type[_Choice], value: object) -> _Choice:
     try:
-        return OnOverwrite(str(value))
+        return choices(str(value))
     except ValueError:
-        raise ContractError(
-            contract, f"Meta.on_overwrite is {value!r}; write one of {', '.join(OnOverwrite)}"
-        ) from None
+        raise ContractError(contract, f"Meta.{name} is {value!r}; write one of {', '.join(choices)}") from None
 
 
 def _check_glob(contract: str, glob: str) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from alur.aws.settings import Settings
 from alur.aws.storage import Storage
 from alur.clock import Clock
 from alur.faults import fault_point
 from alur.ledger.batches import Batch, BatchState, BatchStore, new_batch_id
-from alur.ledger.manifest import Candidate, Manifest
+from alur.ledger.manifest import Candidate, Manifest, manifest_uri
 from alur.ledger.model import FileVersion
 
 
@@ -21,7 +20,8 @@ class BatchMaker:
     Args:
         batches: the batches' store.
         storage: S3.
-        settings: the deployment.
+        lake_bucket: where manifests go.
+        lease_seconds: how long whoever claims is left alone.
         clock: the present.
         make_batch_id: from the present, an id that is never used twice.
     """
@@ -30,13 +30,16 @@ class BatchMaker:
         self,
         batches: BatchStore,
         storage: Storage,
-        settings: Settings,
+        *,
+        lake_bucket: str,
+        lease_seconds: float,
         clock: Clock,
         make_batch_id: Callable[[datetime], str] = new_batch_id,
     ) -> None:
         self._batches = batches
         self._storage = storage
-        self._settings = settings
+        self._lake_bucket = lake_bucket
+        self._lease_seconds = lease_seconds
         self._clock = clock
         self._make_batch_id = make_batch_id
 
@@ -46,13 +49,15 @@ class BatchMaker:
         contract_fingerprint: str,
         candidates: Sequence[Candidate],
         whole: Batch | None = None,
+        interactive: bool = False,
     ) -> Batch:
-        """Write the manifest and put the batch, `claiming`: from now on its candidates may be claimed.
+        """Write the manifest and put the batch: from now on its candidates may be claimed.
 
         Args:
             ingestion_key: the table.
             contract_fingerprint: of its contract.
             candidates: who may be in it.
+            interactive: it is a session's, `leased`; else `claiming`.
             whole: the batch of which this one is a half: it inherits what that was charged, and runs alone.
 
         Raises:
@@ -64,12 +69,13 @@ class BatchMaker:
         batch = Batch(
             ingestion_key=ingestion_key,
             batch_id=batch_id,
-            state=BatchState.CLAIMING,
-            manifest_uri=self._settings.manifest_uri(ingestion_key, batch_id),
+            state=BatchState.LEASED if interactive else BatchState.CLAIMING,
+            manifest_uri=manifest_uri(self._lake_bucket, ingestion_key, batch_id),
             files=len(candidates),
             size_bytes=sum(candidate.version.size_bytes for candidate in candidates),
             created_at=now,
-            lease_until=now + timedelta(seconds=self._settings.lease_seconds),
+            lease_until=now + timedelta(seconds=self._lease_seconds),
+            interactive=interactive,
         )
         if whole is not None:
             batch = replace(

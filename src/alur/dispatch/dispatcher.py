@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from alur.aws.storage import Storage
 from alur.clock import Clock
-from alur.contracts.contract import Contract
+from alur.contracts.contract import Contract, Trigger
 from alur.contracts.routing import Router
 from alur.dispatch.batching import BatchMaker
 from alur.dispatch.events import Ignored, Intake, Malformed, ObjectCreated
@@ -180,6 +180,9 @@ class Dispatcher:
                     if not contracts:
                         counts["unrouted"] += 1
                         logger.warning("no contract claims s3://%s/%s", record.bucket, record.key)
+                    elif not any(contract.trigger is Trigger.EVENT for contract in contracts):
+                        counts["ignored"] += 1
+                        logger.info("s3://%s/%s waits for `alur run`: its trigger is run", record.bucket, record.key)
                     elif (error := _unstorable(record)) is not None:
                         refuse(error, delivery.message_id)
                     else:
@@ -274,6 +277,8 @@ def _share_out(
 ) -> None:
     version = FileVersion(record.bucket, record.key, record.etag, record.size_bytes, record.version_id)
     for contract in contracts:
+        if contract.trigger is not Trigger.EVENT:
+            continue
         work = works.setdefault(contract.ingestion_key, _Work(contract))
         work.add(Candidate(version, record.event_at), message_id)
 

@@ -62,7 +62,13 @@ class Parts:
             storage=storage,
             jobs=jobs,
             submitter=Submitter(batches, jobs, settings, clock),
-            maker=BatchMaker(batches, storage, settings, clock),
+            maker=BatchMaker(
+                batches,
+                storage,
+                lake_bucket=settings.lake_bucket,
+                lease_seconds=settings.lease_seconds,
+                clock=clock,
+            ),
             clock=clock,
         )
 

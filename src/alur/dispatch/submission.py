@@ -18,8 +18,9 @@ from alur.aws.jobs import Jobs
 from alur.aws.settings import Settings
 from alur.clock import Clock
 from alur.dispatch.job_arguments import JobArguments
+from alur.dispatch.requests import Platform, job_request
 from alur.dispatch.settlement import RunEnd, Settlement, decide_settlement
-from alur.dispatch.sizing import Capacity, render_spark_submit_parameters, size, spark_configuration
+from alur.dispatch.sizing import Capacity, size
 from alur.errors import SubmitRefused, SubmitThrottled
 from alur.faults import fault_point
 from alur.ledger.batches import Batch, BatchState, BatchStore, Open, Slot, new_batch_id
@@ -28,9 +29,6 @@ logger = logging.getLogger(__name__)
 
 BATCHES_PER_RUN = 50
 """A run's item and its transaction stay far below DynamoDB's limits (400 KB, 100 actions)."""
-
-RUN_TIMEOUT_MINUTES = 360
-"""EMR's own default of 720 keeps a hung run, and its slot, for half a day."""
 
 _SETTLE_ATTEMPTS = 5
 
@@ -193,29 +191,19 @@ class Submitter:
             sum(batch.files for batch in ready),
             Capacity(settings.max_vcpu, settings.max_memory_gb),
         )
-        configuration = spark_configuration(
-            workers,
-            archive_uri=settings.archive_uri,
-            warehouse_uri=f"s3://{settings.lake_bucket}/warehouse",
-            environment={"AWS_REGION": settings.region, "AWS_DEFAULT_REGION": settings.region},
-        )
-        return {
-            "name": f"alur-{settings.environment}-{ingestion_key}"[:256],
-            "executionRoleArn": settings.job_role_arn,
-            "executionTimeoutMinutes": RUN_TIMEOUT_MINUTES,
-            "jobDriver": {
-                "sparkSubmit": {
-                    "entryPoint": settings.entry_point_uri,
-                    "entryPointArguments": arguments.render(),
-                    "sparkSubmitParameters": render_spark_submit_parameters(configuration),
-                }
-            },
-            "configurationOverrides": {
-                "monitoringConfiguration": {
-                    "s3MonitoringConfiguration": {"logUri": f"s3://{settings.artifacts_bucket}/logs/"}
-                }
-            },
-        }
+        return job_request(_platform(settings), ingestion_key, arguments.render(), workers)
+
+
+def _platform(settings: Settings) -> Platform:
+    return Platform(
+        environment=settings.environment,
+        region=settings.region,
+        job_role_arn=settings.job_role_arn,
+        entry_point_uri=settings.entry_point_uri,
+        archive_uri=settings.archive_uri,
+        lake_bucket=settings.lake_bucket,
+        artifacts_bucket=settings.artifacts_bucket,
+    )
 
 
 def choose_ready(open_now: Open, known: Batch | None, now: datetime, gone: Collection[str] = ()) -> tuple[Batch, ...]:

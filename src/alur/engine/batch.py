@@ -23,7 +23,7 @@ from alur.clock import Clock
 from alur.contracts.contract import Contract, OnOverwrite
 from alur.engine.ports import Commit, FileReader, Found, PublishingTable, Snapshot
 from alur.engine.records import PUBLISHED, RecordedFile, published_paths, record_document, record_uri, recorded_files
-from alur.engine.staging import Stager, Staging
+from alur.engine.staging import Stager, StagesFiles, Staging
 from alur.engine.verdicts import Division, divide, relevant
 from alur.errors import (
     CommitRefused,
@@ -76,6 +76,7 @@ class Workshop:
         sleep: waits that many seconds.
         retries: the rule by which what failed is tried again.
         make_nonce: eight hexadecimal digits that were not used before.
+        make_stager: makes what stages a batch's files; None: they are read plainly.
     """
 
     contract: Contract
@@ -89,6 +90,7 @@ class Workshop:
     sleep: Callable[[float], None]
     retries: Retries
     make_nonce: Callable[[], str] = lambda: secrets.token_hex(4)
+    make_stager: Callable[[PublishingTable, Batch], StagesFiles] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +157,17 @@ class BatchRun:
         workshop: what it works with.
         batch: which batch.
         manifest: its candidates.
+        note: told each item whose claim has ended.
     """
 
-    def __init__(self, workshop: Workshop, batch: Batch, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        workshop: Workshop,
+        batch: Batch,
+        manifest: Manifest,
+        note: Callable[[Mapping[str, LedgerItem]], None] = lambda _: None,
+    ) -> None:
+        self._note = note
         self._at = workshop
         self._batch = batch
         self._manifest = manifest
@@ -294,7 +304,7 @@ class BatchRun:
             len(division.adopted),
             extra=self._where,
         )
-        # Of a batch that nobody has worked on, nothing without rows is looked for: that would cost a new file the history.
+        # Of a batch that nobody has worked on nothing without rows is looked for: a new file would pay for the history.
         done, to_read = self._adopt_all(table, looked, empty_too=not is_first)
         if not to_read:
             return _Round(items, done)
@@ -325,8 +335,10 @@ class BatchRun:
         failed = [(item, staging.failed[item.path]) for item in to_read if item.path in staging.failed]
         return _Round(items, done, failed)
 
-    def _stager(self, table: PublishingTable, reader: FileReader) -> Stager:
+    def _stager(self, table: PublishingTable, reader: FileReader) -> StagesFiles:
         at = self._at
+        if at.make_stager is not None:
+            return at.make_stager(table, self._batch)
         return Stager(
             contract=at.contract,
             table=table,
@@ -428,6 +440,8 @@ class BatchRun:
             else:
                 items[outcome.path] = outcome.item
         fault_point("job.flipped")
+        ended = {transition.key["file_path"] for transition in transitions}
+        self._note({path: item for path, item in items.items() if path in ended})
         return _Round(items, this.done, failed)
 
     def _settle(self, rounds: Sequence[_Round]) -> BatchResult:
@@ -454,6 +468,8 @@ class BatchRun:
         if any(item.batch_id == self._batch.batch_id and waits(item) for item in items.values()):
             logger.info("the batch stays open: a file waits", extra=self._where)
             self._at.batches.finish(self._batch, self._at.token, result)
+            if self._batch.interactive:
+                self._at.batches.hand_back(self._batch, self._at.clock())
         else:
             self._at.batches.close(self._batch, self._at.clock(), result)
         return result

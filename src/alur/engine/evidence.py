@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
-from alur.contracts.globs import literal_prefix
+from alur.contracts.globs import listing_prefixes
 from alur.contracts.routing import Router
 from alur.engine.iceberg import IcebergTable
 from alur.engine.ports import Commit, Snapshot
@@ -247,23 +247,6 @@ def list_objects(storage: Storage, contract: Contract) -> dict[str, FileVersion]
         for version in page.objects
         if router.route(version.bucket, version.key)
     }
-
-
-def listing_prefixes(globs: Iterable[str]) -> list[tuple[str, str]]:
-    """Return (bucket, prefix) of the listings in which every object of these globs is, none of them listed twice.
-
-    Args:
-        globs: `s3://bucket/…`, all variables replaced.
-
-    Raises:
-        ContractError: a glob is not one.
-    """
-    kept: list[tuple[str, str]] = []
-    for bucket, prefix in sorted({literal_prefix(glob) for glob in globs}):
-        # Sorted, whatever covers a prefix stands before it, and everything between the two is covered as well.
-        if not kept or kept[-1][0] != bucket or not prefix.startswith(kept[-1][1]):
-            kept.append((bucket, prefix))
-    return kept
 
 
 def _read(storage: Storage, uri: str) -> Mapping[str, Any] | None:

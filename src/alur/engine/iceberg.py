@@ -102,6 +102,15 @@ class IcebergTable:
         """Append rows to a scratch branch."""
         rows.writeTo(f"{self.name}.branch_{branch}").append()
 
+    def append_to_main(self, rows: DataFrame) -> None:
+        """Append rows to main at once, with no look and no condition: what the ledger does not know of."""
+        rows.writeTo(self.name).append()
+
+    def count_rows_of(self, batch_id: str) -> dict[str, int]:
+        """Count the rows that main has under one `_batch_id`, by path."""
+        rows = self._spark.table(self.name).where(F.col("_batch_id") == batch_id)
+        return {row["_source_file"]: row["count"] for row in rows.groupBy("_source_file").count().collect()}
+
     def staged(self, branch: str, batch_id: str) -> dict[str, Staged]:
         """See `PublishingTable.staged`."""
         rows = self._spark.table(f"{self.name}.branch_{branch}").where(F.col("_batch_id") == batch_id)

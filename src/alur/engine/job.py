@@ -16,8 +16,9 @@ from alur.dispatch.job_arguments import JobArguments
 from alur.dispatch.sizing import CATALOG
 from alur.engine.batch import BatchRun, Workshop, stale_branches
 from alur.engine.iceberg import IcebergTable, check_platform
-from alur.engine.ports import FileReader, PublishingTable
+from alur.engine.ports import FileReader
 from alur.engine.spark_reader import SparkReader
+from alur.engine.staging import StagesFiles
 from alur.engine.tables import ensure_table
 from alur.errors import AlurError, ReadFailed, ReadNotExact
 from alur.faults import fault_point
@@ -38,6 +39,7 @@ def run_job(
     storage: Storage,
     clock: Clock,
     sleep: Callable[[float], None] = time.sleep,
+    make_stager: Callable[[IcebergTable, Batch], StagesFiles] | None = None,
 ) -> bool:
     """Ingest each batch of a run; one that cannot be finished costs no other.
 
@@ -49,6 +51,7 @@ def run_job(
         storage: S3.
         clock: the present.
         sleep: waits that many seconds.
+        make_stager: makes what stages a batch's files; None: they are read plainly.
 
     Returns:
         Whether every batch was finished; a file that failed by name is finished too.
@@ -58,9 +61,10 @@ def run_job(
         LedgerError: a batch could not be begun.
     """
     check_platform(spark)
+    opened = OpenedTable(spark, arguments.database, contract, clock)
     workshop = Workshop(
         contract=contract,
-        open_table=_Opened(spark, arguments.database, contract, clock),
+        open_table=opened,
         files=files,
         batches=batches,
         storage=storage,
@@ -69,6 +73,7 @@ def run_job(
         clock=clock,
         sleep=sleep,
         retries=arguments.retries,
+        make_stager=None if make_stager is None else lambda _, batch: make_stager(opened()[0], batch),
     )
     return run_batches(workshop, arguments.batch_ids, is_alive=lambda: _is_alive(spark))
 
@@ -107,17 +112,24 @@ def run_batches(workshop: Workshop, batch_ids: tuple[str, ...], *, is_alive: Cal
     return all_finished
 
 
-class _Opened:
-    """The table and its reader, made at the first batch that needs them."""
+class OpenedTable:
+    """The table and its reader, made at the first batch that needs them.
+
+    Args:
+        spark: the session.
+        database: the Glue database.
+        contract: of the table.
+        clock: the present.
+    """
 
     def __init__(self, spark: SparkSession, database: str, contract: Contract, clock: Clock) -> None:
         self._spark = spark
         self._database = database
         self._contract = contract
         self._clock = clock
-        self._parts: tuple[PublishingTable, FileReader] | None = None
+        self._parts: tuple[IcebergTable, FileReader] | None = None
 
-    def __call__(self) -> tuple[PublishingTable, FileReader]:
+    def __call__(self) -> tuple[IcebergTable, FileReader]:
         if self._parts is None:
             table = ensure_table(self._spark, CATALOG, self._database, self._contract)
             self._drop_stale_branches(table)

@@ -14,6 +14,7 @@ from alur.engine.iceberg import IcebergTable
 from alur.errors import ReadFailed
 from alur.ingestion.naming import Source
 from alur.ingestion.reader import read_rows
+from alur.ingestion.reading import first_line
 
 _BYTES_AT_FAULT = ("TextParsingException", "MalformedInputException", "CharacterCodingException", "CSV header")
 """What Spark says when a file's bytes, and not the way to them, are at fault."""
@@ -41,10 +42,17 @@ class SparkReader:
         try:
             self._table.append(branch, rows)
         except (PySparkException, Py4JJavaError) as error:
-            chain = _chain(error)
-            raise ReadFailed(
-                _first_line(error), bytes_at_fault=any(sign in chain for sign in _BYTES_AT_FAULT)
-            ) from error
+            raise read_failed(error) from error
+
+
+def read_failed(error: BaseException) -> ReadFailed:
+    """Say in Alur's words why Spark could not read.
+
+    Args:
+        error: what Spark raised.
+    """
+    chain = _chain(error)
+    return ReadFailed(first_line(error), bytes_at_fault=any(sign in chain for sign in _BYTES_AT_FAULT))
 
 
 def _chain(error: BaseException) -> str:
@@ -54,7 +62,3 @@ def _chain(error: BaseException) -> str:
         texts.append(f"{type(cause).__name__}: {cause}")
         cause = getattr(cause, "_cause", None) or cause.__cause__
     return "\n".join(texts)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

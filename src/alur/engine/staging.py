@@ -8,34 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.engine.ports import FileReader, PublishingTable, Staged
 from alur.engine.verdicts import judge_records
-from alur.errors import (
-    FileChanged,
-    FileDenied,
-    FileError,
-    FileUnavailable,
-    FileVanished,
-    ReadFailed,
-    StorageRefused,
-    StorageUnavailable,
-    UnreadableFile,
-)
-from alur.ingestion.headers import check_header, has_records
-from alur.ingestion.naming import Source, copy_key, needs_copy
-from alur.ingestion.objects import YOUNG, Sight, is_unchanged, look_at_objects
+from alur.errors import FileChanged, FileError, FileVanished, ReadFailed, UnreadableFile
+from alur.ingestion.headers import COMMA, Dialect, check_header, has_records
+from alur.ingestion.naming import Source
+from alur.ingestion.objects import Sight, is_unchanged, look_at_objects
+from alur.ingestion.preparing import check_headers, look_before, name_sources
 from alur.ledger.model import FileVersion, LedgerItem
-from alur.ledger.paths import split_path
 
 logger = logging.getLogger(__name__)
-
-_CHECKS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +37,20 @@ class Staging:
 
     rows: Mapping[str, int]
     failed: Mapping[str, FileError]
+
+
+class StagesFiles(Protocol):
+    """Brings the rows of a batch's files onto a scratch branch, and says of each whether it can be published."""
+
+    def stage(self, branch: str, items: Mapping[str, LedgerItem], now: datetime) -> Staging:
+        """Append the rows of these files to the branch, and judge each file.
+
+        Args:
+            branch: the scratch branch.
+            items: the claims, by path.
+            now: becomes `_ingested_at`.
+        """
+        ...
 
 
 class Stager:
@@ -104,49 +106,19 @@ class Stager:
             if version.path not in self._failed and (error := self._judge(version, staged.get(version.path))):
                 self._failed[version.path] = error
         # Last, and it outranks whatever was found in the bytes: they may have been another version's.
-        after = look_at_objects(self._storage, read).found
-        for version in read:
-            current = after.get(version.path)
-            if current is None:
-                self._failed[version.path] = FileVanished(version.path)
-            elif not is_unchanged(version, current):
-                self._failed[version.path] = FileChanged(version.path, version.etag, current.etag)
+        self._failed.update(look_after(self._storage, read))
         for error in self._failed.values():
             logger.warning("%s", error, extra={"batch_id": self._batch_id, "error_type": type(error).__name__})
         return Staging({path: count.rows for path, count in staged.items()}, self._failed)
 
     def _look_before(self, items: Mapping[str, LedgerItem]) -> Sight:
-        wanted = [FileVersion(*split_path(path), item.etag, item.size_bytes) for path, item in items.items()]
-        sight = look_at_objects(self._storage, wanted)
-        if sight.has_young:
-            self._sleep(YOUNG.total_seconds())
-            sight = look_at_objects(self._storage, wanted)
-        for path, item in items.items():
-            current = sight.found.get(path)
-            if current is None:
-                self._failed[path] = FileVanished(path)
-            elif current.etag != item.etag:
-                self._failed[path] = FileChanged(path, item.etag, current.etag)
+        sight, failed = look_before(self._storage, items, self._sleep)
+        self._failed.update(failed)
         return sight
 
     def _name(self, versions: Sequence[FileVersion]) -> list[Source]:
-        sources: list[Source] = []
-        for number, version in enumerate(versions):
-            if not needs_copy(version.key):
-                sources.append(Source(version, version.path))
-                continue
-            key = copy_key(self._batch_id, number)
-            try:
-                copied = self._storage.copy(version, self._lake_bucket, key)
-            except StorageRefused as error:
-                self._failed[version.path] = UnreadableFile(
-                    version.path, f"Spark cannot read an object of this name, and it cannot be copied: {error}"
-                )
-                continue
-            if copied:
-                sources.append(Source(version, f"s3://{self._lake_bucket}/{key}"))
-            else:
-                self._failed[version.path] = FileChanged(version.path, version.etag, "another")
+        sources, failed = name_sources(self._storage, versions, lake_bucket=self._lake_bucket, batch_id=self._batch_id)
+        self._failed.update(failed)
         return sources
 
     def _read(self, branch: str, sources: Sequence[Source], whole_folders: set[str], now: datetime) -> None:
@@ -173,28 +145,62 @@ class Stager:
 
     def _readable(self, sources: Sequence[Source]) -> list[Source]:
         """Look at each file's header, which the quick way does not, and fail those that are at fault."""
-
-        def check(source: Source) -> FileError | None:
-            try:
-                return check_header(self._storage, self._contract, source.version)
-            except StorageRefused as error:
-                return FileDenied(source.version.path, error.code)
-            except StorageUnavailable as error:
-                return FileUnavailable(source.version.path, error.code)
-
-        with ThreadPoolExecutor(_CHECKS_AT_ONCE) as pool:
-            errors = list(pool.map(check, sources))
-        self._failed.update(
-            (source.version.path, error) for source, error in zip(sources, errors, strict=True) if error is not None
-        )
-        return [source for source, error in zip(sources, errors, strict=True) if error is None]
+        failed = check_headers(self._storage, self._contract, [source.version for source in sources])
+        self._failed.update(failed)
+        return [source for source in sources if source.version.path not in failed]
 
     def _judge(self, version: FileVersion, staged: Staged | None) -> FileError | None:
-        if staged is not None:
-            return judge_records(version.path, staged)
-        # No rows: Spark says that of a header alone, of an empty file, and of a file that it passed over.
-        if error := check_header(self._storage, self._contract, version):
-            return error
-        if has_records(self._storage, version):
-            return UnreadableFile(version.path, "it holds records, and Spark read none of them")
-        return None
+        return judge_file(self._storage, self._contract, version, staged)
+
+
+def judge_file(
+    storage: Storage,
+    contract: Contract,
+    version: FileVersion,
+    read: Staged | None,
+    dialect: Dialect = COMMA,
+    *,
+    headers: bool = True,
+) -> FileError | None:
+    """Say why a file is to be left out, by what was read of it; None: it is not.
+
+    Args:
+        storage: S3.
+        contract: of its table.
+        version: the file.
+        read: what was read of it; None: no row.
+        dialect: how its cells are told apart.
+        headers: its header must be the contract's.
+
+    Raises:
+        StorageError: S3 cannot be asked.
+    """
+    if read is not None:
+        return judge_records(version.path, read)
+    # No rows: Spark says that of a header alone, of an empty file, and of a file that it passed over.
+    if headers and (error := check_header(storage, contract, version, dialect)):
+        return error
+    if has_records(storage, version, dialect):
+        return UnreadableFile(version.path, "it holds records, and Spark read none of them")
+    return None
+
+
+def look_after(storage: Storage, read: Sequence[FileVersion]) -> dict[str, FileError]:
+    """Return which files are not, or not any more, what was seen before they were read.
+
+    Args:
+        storage: S3.
+        read: the files, as they were seen before.
+
+    Raises:
+        StorageError: S3 cannot be asked.
+    """
+    failed: dict[str, FileError] = {}
+    after = look_at_objects(storage, read).found
+    for version in read:
+        current = after.get(version.path)
+        if current is None:
+            failed[version.path] = FileVanished(version.path)
+        elif not is_unchanged(version, current):
+            failed[version.path] = FileChanged(version.path, version.etag, current.etag)
+    return failed

@@ -6,7 +6,7 @@ reads (`enforceSchema=false`) and fails the read where one differs. Only then ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,18 @@ OWN_COLUMNS: tuple[tuple[str, str], ...] = (
     ("_rescued_data", "string"),
 )
 """The columns that every bronze table has after its contract's: (name, Spark type)."""
+
+KEY_COLUMNS = ("_source_file", "_source_etag", "_batch_id")
+"""The columns that say whose a row is: without them it cannot be written."""
+
+TRACED_COLUMNS = (*KEY_COLUMNS, "_rescued_data")
+"""The columns that are marked: the keys, and the one by which a file is judged."""
+
+LOAD_KEY = "alur.load"
+"""The metadata of a marked column that names its load."""
+
+COLUMN_KEY = "alur.column"
+"""The metadata of a marked column that says which it is."""
 
 _OPTIONS = {
     "header": "true",
@@ -52,6 +64,8 @@ def read_rows(
     whole_folders: set[str],
     batch_id: str,
     now: datetime,
+    load_id: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Return the rows of some files, as the bronze table stores them. Lazy: nothing is read yet.
 
@@ -64,12 +78,16 @@ def read_rows(
         whole_folders: folders that are read as a whole; of what else is in them nothing is kept.
         batch_id: of the batch.
         now: becomes `_ingested_at`.
+        load_id: marks the key columns, so that whatever is derived from these rows can be traced to them.
+        options: options of Spark's reader over Alur's own.
 
     Raises:
         ReadNotExact: Spark would read a file twice.
     """
     schema = ", ".join([*(f"`{name}` string" for name in contract.column_names), f"`{CORRUPT_RECORD}` string"])
-    raw = spark.read.schema(schema).options(**_OPTIONS).csv(paths_to_read(sources, whole_folders))
+    raw = (
+        spark.read.schema(schema).options(**{**_OPTIONS, **(options or {})}).csv(paths_to_read(sources, whole_folders))
+    )
     check_each_once(_planned_files(raw))
     files = spark.createDataFrame(
         [(source.uri, source.version.path, source.version.etag) for source in sources],
@@ -90,8 +108,38 @@ def read_rows(
     }
     return named.select(
         *[value.alias(field.name) for field, value in zip(contract.fields, values, strict=True)],
-        *[own[name].cast(spark_type).alias(name) for name, spark_type in OWN_COLUMNS],
+        *[marked(own[name].cast(spark_type), name, load_id) for name, spark_type in OWN_COLUMNS],
     )
+
+
+def empty_rows(spark: SparkSession, contract: Contract, *, batch_id: str, load_id: str) -> DataFrame:
+    """Return no rows, with the columns of the bronze table, marked as those of a load are.
+
+    Args:
+        spark: the session.
+        contract: of the table.
+        batch_id: of the load.
+        load_id: the load.
+    """
+    columns = [(field.name, field.spark_type) for field in contract.fields] + list(OWN_COLUMNS)
+    nothing = spark.createDataFrame([], ", ".join(f"`{name}` {spark_type}" for name, spark_type in columns))
+    return nothing.select(
+        *[F.col(field.name) for field in contract.fields],
+        *[marked(F.lit(batch_id) if name == "_batch_id" else F.col(name), name, load_id) for name, _ in OWN_COLUMNS],
+    )
+
+
+def marked(column: Column, name: str, load_id: str | None) -> Column:
+    """Name a column of a load; one that says whose a row is carries the load's id with it.
+
+    Args:
+        column: its value.
+        name: what it is called.
+        load_id: the load; None: nobody will trace it.
+    """
+    if load_id is None or name not in TRACED_COLUMNS:
+        return column.alias(name)
+    return column.alias(name, metadata={LOAD_KEY: load_id, COLUMN_KEY: name})
 
 
 def check_each_once(planned: Iterable[str]) -> None:

@@ -4,8 +4,13 @@
           |            ^   run slot   |  every file settled, nothing waits
           |            |              |
           +--------> waiting <--------+   claims of a dispatcher that died; a run that left files undone, to be tried
-                       |                  again, or with something newer behind them
-                       +----> closed
+                       ^     |            again, or with something newer behind them
+      leased ----------+     +----> closed
+          |    lease passed
+          +----> closed
+
+A batch that is leased was claimed by whoever reads and writes it himself, in a session: `load_to_bronze`. No run is
+started for it, then or later: when its lease has passed, its files are free.
 
 A batch or a taken slot is in the sparse index `open` as long as somebody has to look at it. A slot is an item too: it
 is taken in one transaction with its batches, and then holds the exact request and its client token, so that whoever
@@ -70,6 +75,9 @@ class BatchState(StrEnum):
     WAITING = "waiting"
     """No run has it, and somebody has to look at its files: at once, or when the next of them is due."""
 
+    LEASED = "leased"
+    """A session has it: it reads, writes and settles the files itself, and renews its lease until then."""
+
     CLOSED = "closed"
     """Every file of it is settled and nothing waits: nobody looks at it again."""
 
@@ -126,6 +134,7 @@ class Batch:
         alone: a run that carries it carries no other.
         last_look_after: how many charges it had when its attempts were used up; None: they are not.
         result: what the last run that finished with it has to tell.
+        interactive: a session claimed it, by a lease.
         reopened: differs each time that it was opened again for claims that came late; None: it never was.
     """
 
@@ -154,6 +163,7 @@ class Batch:
     alone: bool = False
     last_look_after: int | None = None
     result: BatchResult | None = None
+    interactive: bool = False
     reopened: str | None = None
 
     @property
@@ -218,6 +228,7 @@ class Batch:
             alone=bool(attributes.get("alone", False)),
             last_look_after=None if "last_look_after" not in attributes else int(attributes["last_look_after"]),
             result=BatchResult(**attributes["result"]) if "result" in attributes else None,
+            interactive=bool(attributes.get("interactive", False)),
             reopened=attributes.get("reopened"),
         )
 
@@ -375,7 +386,7 @@ class BatchStore:
         """Put a new batch.
 
         Args:
-            batch: in state `claiming`.
+            batch: in state `claiming` or `leased`.
 
         Raises:
             ValueError: there is a batch of this id.
@@ -394,8 +405,9 @@ class BatchStore:
             attributes["wholes"] = batch.wholes
         if batch.charged_before:
             attributes["charged_before"] = batch.charged_before
-        if batch.alone:
-            attributes["alone"] = True
+        for name, flag in (("alone", batch.alone), ("interactive", batch.interactive)):
+            if flag:
+                attributes[name] = True
         for name, value in (("last_error_type", batch.last_error_type), ("last_error", batch.last_error)):
             if value is not None:
                 attributes[name] = value
@@ -433,6 +445,27 @@ class BatchStore:
         """`claiming` -> `waiting`: its dispatcher did not come back; False: it did, or somebody else was first."""
         sets = {"state": BatchState.WAITING.value, "look_at": to_iso(now)}
         return self._table.apply(Change(_key(batch), (Equals("state", BatchState.CLAIMING.value),), sets)).applied
+
+    def renew(self, batch: Batch, lease_until: datetime) -> bool:
+        """Renew a session's lease; False: it had passed, and was taken.
+
+        Args:
+            batch: which.
+            lease_until: until when from now on.
+        """
+        sets = {"lease_until": to_iso(lease_until)}
+        return self._table.apply(Change(_key(batch), (Equals("state", BatchState.LEASED.value),), sets)).applied
+
+    def lapse(self, batch: Batch, now: datetime) -> bool:
+        """`leased` -> `waiting`: its lease has passed; False: it was renewed, or somebody else was first."""
+        still = (Equals("state", BatchState.LEASED.value), Equals("lease_until", to_iso(batch.lease_until)))
+        sets = {"state": BatchState.WAITING.value, "look_at": to_iso(now)}
+        return self._table.apply(Change(_key(batch), still, sets)).applied
+
+    def hand_back(self, batch: Batch, now: datetime) -> bool:
+        """`leased` -> `waiting`, by the session itself: some of its files wait; False: its lease was taken."""
+        sets = {"state": BatchState.WAITING.value, "look_at": to_iso(now)}
+        return self._table.apply(Change(_key(batch), (Equals("state", BatchState.LEASED.value),), sets)).applied
 
     def reopen(self, batch: Batch) -> None:
         """Make a batch `ready` whatever it is, so that claims that came late are seen by another run."""

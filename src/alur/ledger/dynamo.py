@@ -117,7 +117,9 @@ class DynamoTable:
             for number, result in zip(numbers, results, strict=True):
                 if result.error_code is None:
                     change = changes[number]
-                    outcomes[number] = Outcome(True, {**change.key, **change.sets} if change.inserts else result.item)
+                    # A DELETE that returns nothing has left nothing.
+                    made = {**change.key, **change.sets} if change.inserts else result.item
+                    outcomes[number] = Outcome(True, None if change.deletes else made)
                 elif result.error_code in _REFUSED_BY_CONDITION:
                     refused.append(number)
                 elif result.error_code in _TRY_AGAIN:
@@ -135,7 +137,7 @@ class DynamoTable:
 
 
 def render_statement(table: str, change: Change) -> Statement:
-    """Render a change as PartiQL: an INSERT where it makes an item, else an UPDATE that returns the new item.
+    """Render a change as PartiQL: an INSERT where it makes an item, a DELETE, or an UPDATE that returns the new item.
 
     Args:
         table: the table's name.
@@ -145,7 +147,7 @@ def render_statement(table: str, change: Change) -> Statement:
         item = {**change.key, **change.sets}
         members = ", ".join(f"'{name}': ?" for name in item)
         return Statement(f'INSERT INTO "{table}" VALUE {{{members}}}', tuple(item.values()))
-    text: list[str] = [f'UPDATE "{table}"']
+    text: list[str] = [f'DELETE FROM "{table}"' if change.deletes else f'UPDATE "{table}"']
     parameters: list[Any] = []
     for name, value in change.sets.items():
         text.append(f'SET "{name}"=?')
@@ -158,7 +160,8 @@ def render_statement(table: str, change: Change) -> Statement:
         clauses.append(clause)
         parameters.extend(values)
     text.append("WHERE " + " AND ".join(clauses))
-    text.append("RETURNING ALL NEW *")
+    if not change.deletes:
+        text.append("RETURNING ALL NEW *")
     return Statement(" ".join(text), tuple(parameters))
 
 
@@ -169,6 +172,8 @@ def render_update(table: str, change: Change) -> Update:
         table: the table's name.
         change: what must hold and what changes.
     """
+    if change.deletes:
+        raise ValueError(f"delete {change.identity} through apply_all: an UpdateItem cannot")
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
 

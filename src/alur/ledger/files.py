@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from alur.clock import from_iso, to_iso
 from alur.errors import LedgerRefused
 from alur.ledger.dynamo import DynamoTable
 from alur.ledger.gateway import DynamoGateway
-from alur.ledger.model import LedgerItem
+from alur.ledger.model import SCHEMA_VERSION, LedgerItem
 from alur.ledger.table import Attributes, Change, ItemTable
+from alur.ledger.transitions import remove
 
 logger = logging.getLogger(__name__)
 
 SORT_KEY = "file_path"
 """The name of the sort key of the state table."""
+
+_WATERMARK = "#watermark"
+"""What stands in place of a path on the one item of a table that is no file's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,50 @@ class FileLedger:
         keys = [{"ingestion_key": ingestion_key, SORT_KEY: path} for path in dict.fromkeys(paths)]
         return {item.path: item for item in _readable(self._table.read(keys))}
 
+    def watermark(self, ingestion_key: str) -> datetime | None:
+        """Return the moment before which a table's files are passed over by listings; None: there is none.
+
+        A saving and no safeguard: without it old files are looked up, and read again where their entries are gone.
+
+        Args:
+            ingestion_key: the table.
+
+        Raises:
+            LedgerError: the ledger cannot be asked.
+        """
+        found = self._table.read([_watermark_key(ingestion_key)])
+        return from_iso(found[0]["passed_over_before"]) if found else None
+
+    def set_watermark(self, ingestion_key: str, moment: datetime | None) -> None:
+        """Set a table's watermark, or remove it.
+
+        Args:
+            ingestion_key: the table.
+            moment: files whose S3 date is earlier are passed over; None: none is.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        key = _watermark_key(ingestion_key)
+        if moment is None:
+            self._table.apply_all([Change(key, (), {}, deletes=True)])
+        else:
+            sets = {"passed_over_before": to_iso(moment), "schema_version": SCHEMA_VERSION}
+            self._table.apply(Change(key, (), sets, creates=True))
+
+    def delete(self, items: Sequence[LedgerItem]) -> int:
+        """Delete items that are still as they were read, 25 a call; return how many were.
+
+        Nothing in the table changes by it: a file without an item is read again, and its rows are replaced.
+
+        Args:
+            items: as they were read.
+
+        Raises:
+            LedgerError: the ledger cannot be written; some of them may be gone.
+        """
+        return sum(outcome.applied for outcome in self._table.apply_all([remove(item) for item in items]))
+
     def walk(self, ingestion_key: str, *, after: str | None = None) -> Iterator[tuple[LedgerItem, ...]]:
         """Yield every item of a table, a page of up to 1 MB at a time, in the order of the paths' UTF-8 bytes.
 
@@ -69,7 +119,7 @@ class FileLedger:
             LedgerError: the ledger cannot be asked.
         """
         for page in self._table.pages(ingestion_key, after):
-            if items := tuple(_readable(page)):
+            if items := tuple(_readable(item for item in page if item[SORT_KEY] != _WATERMARK)):
                 yield items
 
     def apply(self, transitions: Sequence[Change]) -> list[Transitioned]:
@@ -90,6 +140,10 @@ class FileLedger:
             )
             for change, outcome in zip(transitions, self._table.apply_all(transitions), strict=True)
         ]
+
+
+def _watermark_key(ingestion_key: str) -> dict[str, str]:
+    return {"ingestion_key": ingestion_key, SORT_KEY: _WATERMARK}
 
 
 def _read(attributes: Attributes) -> LedgerItem:

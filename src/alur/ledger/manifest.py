@@ -83,3 +83,8 @@ class Manifest:
                 for file in document["files"]
             ),
         )
+
+
+def manifest_uri(lake_bucket: str, ingestion_key: str, batch_id: str) -> str:
+    """Say where a batch's manifest is."""
+    return f"s3://{lake_bucket}/alur/batches/{ingestion_key}/{batch_id}/manifest.json"

@@ -48,6 +48,9 @@ class MemoryTable:
             item = self._items.get(self._id(change.key))
             if not _allowed(change, item):
                 return Outcome(change.is_fulfilled_by(item), copy.deepcopy(item))
+            if change.deletes:
+                del self._items[self._id(change.key)]
+                return Outcome(True, None)
             changed = dict(item or change.key)
             changed.update(copy.deepcopy(dict(change.sets)))
             for name in change.removes:

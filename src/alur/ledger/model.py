@@ -99,6 +99,7 @@ class LedgerItem:
         last_modified: S3's own time of the version, where the claim was made from a HEAD.
         charged_by: the token of the run that cost it its last attempt together with its batch.
         published_by: the batch whose rows they are, where that is the whole of which its batch is a half.
+        failed_at: when it failed.
         waiting: a newer version that nobody has claimed yet.
         previous: the version whose rows the table still holds, while this one is not completed.
     """
@@ -126,6 +127,7 @@ class LedgerItem:
     last_modified: datetime | None = None
     charged_by: str | None = None
     published_by: str | None = None
+    failed_at: datetime | None = None
     waiting: Waiting | None = None
     previous: Published | None = None
 
@@ -171,6 +173,7 @@ class LedgerItem:
             last_modified=_moment(attributes.get("last_modified")),
             charged_by=attributes.get("charged_by"),
             published_by=attributes.get("published_by"),
+            failed_at=_moment(attributes.get("failed_at")),
             waiting=waiting_from(waiting) if waiting else None,
             previous=published_from(previous) if previous else None,
         )

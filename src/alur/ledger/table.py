@@ -69,6 +69,7 @@ class Change:
         removes: attributes that go.
         adds: attributes that are sets of strings, and what joins them.
         creates: where there is no item, the change makes one, if its conditions hold for nothing.
+        deletes: the whole item goes; such a change sets, removes and adds nothing.
     """
 
     key: Mapping[str, str]
@@ -77,6 +78,7 @@ class Change:
     removes: tuple[str, ...] = ()
     adds: Mapping[str, frozenset[str]] = field(default_factory=dict)
     creates: bool = False
+    deletes: bool = False
 
     @property
     def inserts(self) -> bool:
@@ -94,8 +96,8 @@ class Change:
         A write whose answer was lost is repeated by the SDK and then refused by its own success: who is refused
         looks, and has won if this says so.
         """
-        if item is None:
-            return False
+        if item is None or self.deletes:
+            return item is None and self.deletes
         return (
             all(item.get(name) == value for name, value in self.sets.items())
             and not any(name in item for name in self.removes)
@@ -128,7 +130,7 @@ class ItemTable(Protocol):
         ...
 
     def apply(self, change: Change) -> Outcome:
-        """Do one change."""
+        """Do one change; one that deletes goes through `apply_all`."""
         ...
 
     def apply_all(self, changes: Sequence[Change]) -> list[Outcome]:

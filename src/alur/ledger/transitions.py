@@ -21,7 +21,7 @@ from typing import Any
 
 from alur.clock import to_iso
 from alur.contracts.contract import Contract, OnOverwrite
-from alur.errors import FileError, FileVanished, Permanent
+from alur.errors import FileError, FileVanished, Permanent, Requested
 from alur.ledger.model import (
     SCHEMA_VERSION,
     FileVersion,
@@ -292,6 +292,83 @@ def settle_vanished(item: LedgerItem, now: datetime) -> Change:
         },
         ("next_try_at", "waiting"),
     )
+
+
+def ask_again(item: LedgerItem, now: datetime) -> Change:
+    """Let a failed file be tried again by whoever comes next, because a person says so, if it is still as it was read.
+
+    Args:
+        item: the failed item.
+        now: the present.
+    """
+    return Change(
+        _key(item.ingestion_key, item.path),
+        _as_read(item),
+        {"error_is_permanent": False, "next_try_at": to_iso(now)},
+        ("charged_by",),
+    )
+
+
+def release(item: LedgerItem, *, error: FileError, now: datetime) -> Change:
+    """End a session's claim without its rows: failed, transient, due at once, and what waits is kept.
+
+    Args:
+        item: the claim.
+        error: `Released` or `Lapsed`.
+        now: the present.
+    """
+    return fail(item, batch_id=item.batch_id or "", error=error, now=now, next_try_at=now)
+
+
+def reprocess(item: LedgerItem, now: datetime) -> Change:
+    """Have a file's rows read again and replaced, the same bytes too, if the item is still as it was read.
+
+    Args:
+        item: completed or failed; what it says of the rows that are in the table becomes `previous`.
+        now: the present.
+    """
+    error = Requested(item.path)
+    sets: dict[str, Any] = {
+        "status": Status.FAILED.value,
+        "error_type": type(error).__name__,
+        "error_message": str(error),
+        "error_is_permanent": False,
+        "failed_at": to_iso(now),
+        "next_try_at": to_iso(now),
+    }
+    previous = _previous(item)
+    if previous is not None:
+        sets["previous"] = previous
+    removes = tuple(name for name in _OF_A_RESULT if name not in sets)
+    return Change(_key(item.ingestion_key, item.path), _as_read(item), sets, (*removes, "charged_by"))
+
+
+def mark_completed(ingestion_key: str, path: str, *, etag: str, size_bytes: int, rows: int, now: datetime) -> Change:
+    """Make an item for a file that was ingested by somebody else, if there is none.
+
+    Args:
+        ingestion_key: the table.
+        path: `s3://bucket/key`.
+        etag, size_bytes: of the version.
+        rows: its rows.
+        now: the present.
+    """
+    return Change(
+        _key(ingestion_key, path),
+        (Absent(),),
+        {
+            "file_size": size_bytes,
+            "file_etag": etag,
+            "rows_ingested": rows,
+            "processed_at": int(now.timestamp()),
+            "processed_at_iso": now.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        },
+    )
+
+
+def remove(item: LedgerItem) -> Change:
+    """Delete an item, if it is still as it was read."""
+    return Change(_key(item.ingestion_key, item.path), _as_read(item), {}, deletes=True)
 
 
 def remember(item: LedgerItem, current: FileVersion, event_at: datetime) -> Change:

@@ -14,13 +14,17 @@ from typing import Any
 from alur.errors import LocalStackError
 from alur.local.functions import FunctionFailed
 from alur.local.intrinsics import Created
-from alur.local.template import STACK_ID, STACK_NAME
+from alur.local.template import StackIdentity
 
 _ANSWER_SECONDS = 120.0
 
 
 def create_custom_resource(
-    function: Callable[[Mapping[str, Any]], Any], logical_id: str, kind: str, properties: Mapping[str, Any]
+    function: Callable[[Mapping[str, Any]], Any],
+    logical_id: str,
+    kind: str,
+    properties: Mapping[str, Any],
+    stack: StackIdentity,
 ) -> Created:
     """Ask the function to create the resource, and wait for its answer.
 
@@ -29,15 +33,16 @@ def create_custom_resource(
         logical_id: the resource's name in the template.
         kind: its type, `Custom::…`.
         properties: its properties, resolved.
+        stack: the stack that it belongs to.
 
     Raises:
         LocalStackError: the function failed, answered FAILED, or did not answer.
     """
-    with _listener() as (url, answers):
+    with _listener(stack.name) as (url, answers):
         request = {
             "RequestType": "Create",
             "ResponseURL": url,
-            "StackId": STACK_ID,
+            "StackId": stack.stack_id,
             "RequestId": str(uuid.uuid4()),
             "ResourceType": kind,
             "LogicalResourceId": logical_id,
@@ -57,7 +62,7 @@ def create_custom_resource(
 
 
 @contextlib.contextmanager
-def _listener() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
+def _listener(path: str) -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
     answers: queue.Queue[dict[str, Any]] = queue.Queue()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -75,7 +80,7 @@ def _listener() -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/{STACK_NAME}", answers
+        yield f"http://127.0.0.1:{server.server_address[1]}/{path}", answers
     finally:
         server.shutdown()
         server.server_close()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 REGION = "us-east-1"
-"""The Region that the local stack is in; moto and DynamoDB Local take any."""
+"""The Region of a stack whose section of samconfig.toml names none; moto and DynamoDB Local take any."""
 
 ACCOUNT = "123456789012"
 """The account id that moto answers with."""
@@ -23,10 +23,12 @@ class Endpoints:
     Args:
         aws: URL of moto's server: every service but DynamoDB.
         dynamodb: URL of DynamoDB Local.
+        region: the Region that the stack is in.
     """
 
     aws: str
     dynamodb: str
+    region: str = REGION
 
 
 def client_variables(endpoints: Endpoints) -> dict[str, str]:
@@ -36,8 +38,8 @@ def client_variables(endpoints: Endpoints) -> dict[str, str]:
         "AWS_ENDPOINT_URL_DYNAMODB": endpoints.dynamodb,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": endpoints.region,
+        "AWS_DEFAULT_REGION": endpoints.region,
     }
 
 

@@ -55,6 +55,7 @@ class FunctionPlan:
         timeout_seconds: its time-out.
         memory_mb: its memory.
         log: the file of its output.
+        region: the Region that it is in.
     """
 
     name: str
@@ -65,6 +66,7 @@ class FunctionPlan:
     timeout_seconds: float
     memory_mb: int
     log: Path
+    region: str = REGION
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Function:
         timeout_seconds: its time-out. It is told to the handler and not enforced.
         memory_mb: its memory; told, not enforced.
         log: the file of its output.
+        region: the Region that it is in.
     """
 
     def __init__(
@@ -117,9 +120,10 @@ class Function:
         timeout_seconds: float,
         memory_mb: int,
         log: Path,
+        region: str = REGION,
     ) -> None:
         self.name = name
-        self.arn = function_arn(name)
+        self.arn = function_arn(name, region)
         self.log = log
         self._module_name, _, self._attribute = handler.rpartition(".")
         self._directory = directory
@@ -199,6 +203,11 @@ class Function:
             os.environ.update(before)
 
 
-def function_arn(name: str) -> str:
-    """Return the ARN of a function of the local stack."""
-    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+def function_arn(name: str, region: str = REGION) -> str:
+    """Return the ARN of a function of the local stack.
+
+    Args:
+        name: its name.
+        region: the Region that the stack is in.
+    """
+    return f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}"

@@ -15,12 +15,12 @@ from typing import Any, Protocol, TypeVar
 
 from alur.errors import LocalStackError
 from alur.local.custom_resource import create_custom_resource
-from alur.local.environment import ACCOUNT, REGION
-from alur.local.functions import Function, FunctionPlan, function_arn
+from alur.local.environment import ACCOUNT
+from alur.local.functions import Function, FunctionPlan
 from alur.local.intrinsics import Created
 from alur.local.poller import QueueMapping
 from alur.local.rules import Rule, parse_rate
-from alur.local.template import STACK_NAME, Plan, Resource
+from alur.local.template import Plan, Resource
 
 _Number = TypeVar("_Number", int, float)
 
@@ -122,6 +122,7 @@ class Deployer:
     ) -> None:
         self._client = client
         self._plan = plan
+        self._region = plan.stack.region
         self._root = root
         self._function_environment = function_environment
         self._log_directory = log_directory
@@ -174,10 +175,10 @@ class Deployer:
 
     def _one(self, resource: Resource, properties: dict[str, Any]) -> Created:
         if resource.kind in _WITHOUT_EFFECT:
-            return Created(_generated_name(resource.logical_id))
+            return Created(self._generated_name(resource.logical_id))
         if resource.kind.startswith("Custom::") or resource.kind == "AWS::CloudFormation::CustomResource":
             function = self._function_of(properties["ServiceToken"])
-            return create_custom_resource(function, resource.logical_id, resource.kind, properties)
+            return create_custom_resource(function, resource.logical_id, resource.kind, properties, self._plan.stack)
         if resource.kind not in self._create:
             problem = f"the local stack does not know {resource.kind}; teach alur.local.resources what it does"
             raise LocalStackError(resource.logical_id, problem)
@@ -185,34 +186,36 @@ class Deployer:
 
     def _bucket(self, logical_id: str, properties: dict[str, Any]) -> Created:
         s3 = self._client("s3")
-        name = properties.get("BucketName") or _generated_name(logical_id).lower()
-        s3.create_bucket(Bucket=name)
+        name = properties.get("BucketName") or self._generated_name(logical_id).lower()
+        # S3 wants to be told every Region but its first one, and refuses to be told that.
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+        s3.create_bucket(Bucket=name, **({} if self._region == "us-east-1" else elsewhere))
         if (properties.get("VersioningConfiguration") or {}).get("Status") == "Enabled":
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         notification = _notification(properties.get("NotificationConfiguration") or {})
         if notification:
             s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=notification)
-        domain = f"{name}.s3.{REGION}.amazonaws.com"
+        domain = f"{name}.s3.{self._region}.amazonaws.com"
         return Created(name, {"Arn": f"arn:aws:s3:::{name}", "DomainName": domain, "RegionalDomainName": domain})
 
     def _queue(self, logical_id: str, properties: dict[str, Any]) -> Created:
-        name = properties.get("QueueName") or _generated_name(logical_id)
+        name = properties.get("QueueName") or self._generated_name(logical_id)
         attributes = {
             attribute: json.dumps(value) if isinstance(value, Mapping) else _text(value)
             for attribute, value in properties.items()
             if attribute not in ("QueueName", "Tags")
         }
         url = self._client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-        return Created(url, {"Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}", "QueueName": name, "QueueUrl": url})
+        return Created(url, {"Arn": self._arn("sqs", name), "QueueName": name, "QueueUrl": url})
 
     def _queue_policy(self, logical_id: str, properties: dict[str, Any]) -> Created:
         for url in properties["Queues"]:
             policy = json.dumps(properties["PolicyDocument"])
             self._client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-        return Created(_generated_name(logical_id))
+        return Created(self._generated_name(logical_id))
 
     def _table(self, logical_id: str, properties: dict[str, Any]) -> Created:
-        name = properties.get("TableName") or _generated_name(logical_id)
+        name = properties.get("TableName") or self._generated_name(logical_id)
         request: dict[str, Any] = {
             "TableName": name,
             "AttributeDefinitions": properties["AttributeDefinitions"],
@@ -226,17 +229,17 @@ class Deployer:
                 )
         client = self._client("dynamodb")
         client.create_table(**request)
-        return Created(name, {"Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"})
+        return Created(name, {"Arn": self._arn("dynamodb", f"table/{name}")})
 
     def _database(self, logical_id: str, properties: dict[str, Any]) -> Created:
         wanted = dict(properties["DatabaseInput"])
-        wanted.setdefault("Name", _generated_name(logical_id).lower())
+        wanted.setdefault("Name", self._generated_name(logical_id).lower())
         self._client("glue").create_database(DatabaseInput=wanted)
         return Created(wanted["Name"])
 
     def _application(self, logical_id: str, properties: dict[str, Any]) -> Created:
         request: dict[str, Any] = {
-            "name": properties.get("Name", _generated_name(logical_id)),
+            "name": properties.get("Name", self._generated_name(logical_id)),
             "releaseLabel": properties["ReleaseLabel"],
             "type": str(properties["Type"]).upper(),
             "clientToken": str(uuid.uuid4()),
@@ -255,15 +258,15 @@ class Deployer:
         return Created(answer["applicationId"], {"ApplicationId": answer["applicationId"], "Arn": answer["arn"]})
 
     def _role(self, logical_id: str, properties: dict[str, Any]) -> Created:
-        name = properties.get("RoleName") or _generated_name(logical_id)
+        name = properties.get("RoleName") or self._generated_name(logical_id)
         return Created(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "RoleId": f"AROA{logical_id.upper()}"})
 
     def _log_group(self, logical_id: str, properties: dict[str, Any]) -> Created:
-        name = properties.get("LogGroupName") or _generated_name(logical_id)
-        return Created(name, {"Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*"})
+        name = properties.get("LogGroupName") or self._generated_name(logical_id)
+        return Created(name, {"Arn": self._arn("logs", f"log-group:{name}:*")})
 
     def _topic(self, logical_id: str, properties: dict[str, Any]) -> Created:
-        name = properties.get("TopicName") or _generated_name(logical_id)
+        name = properties.get("TopicName") or self._generated_name(logical_id)
         attributes = {key: str(properties[key]) for key in ("DisplayName", "KmsMasterKeyId") if key in properties}
         arn = self._client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
         return Created(arn, {"TopicArn": arn, "TopicName": name})
@@ -272,7 +275,7 @@ class Deployer:
         policy = json.dumps(properties["PolicyDocument"])
         for arn in properties["Topics"]:
             self._client("sns").set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
-        return Created(_generated_name(logical_id))
+        return Created(self._generated_name(logical_id))
 
     def _subscription(self, logical_id: str, properties: dict[str, Any]) -> Created:
         answer = self._client("sns").subscribe(
@@ -285,20 +288,20 @@ class Deployer:
 
     def _alarm(self, logical_id: str, properties: dict[str, Any]) -> Created:
         # It can be looked at and set by hand, and never fires by itself: nobody measures anything here.
-        name = properties.get("AlarmName") or _generated_name(logical_id)
+        name = properties.get("AlarmName") or self._generated_name(logical_id)
         whole = {key: int(properties[key]) for key in _WHOLE_IN_AN_ALARM if key in properties}
         self._client("cloudwatch").put_metric_alarm(
             **{**properties, **whole, "AlarmName": name, "Threshold": float(properties["Threshold"])}
         )
-        return Created(name, {"Arn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"})
+        return Created(name, {"Arn": self._arn("cloudwatch", f"alarm:{name}")})
 
     def _layer(self, logical_id: str, properties: dict[str, Any]) -> Created:
         name = properties.get("LayerName") or logical_id
-        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{name}:1"
+        arn = self._arn("lambda", f"layer:{name}:1")
         return Created(arn, {"LayerVersionArn": arn})
 
     def _function(self, logical_id: str, properties: dict[str, Any]) -> Created:
-        name = properties.get("FunctionName") or _generated_name(logical_id)
+        name = properties.get("FunctionName") or self._generated_name(logical_id)
         own = {key: _text(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
         own.update(self._timings.variables)
         plan = FunctionPlan(
@@ -310,6 +313,7 @@ class Deployer:
             _at_most(float(properties.get("Timeout", 3)), self._timings.timeout_seconds),
             int(properties.get("MemorySize", 128)),
             self._log_directory / f"{logical_id}.log",
+            self._region,
         )
         function: AnyFunction
         if logical_id in self._elsewhere:
@@ -324,6 +328,7 @@ class Deployer:
                 plan.timeout_seconds,
                 plan.memory_mb,
                 plan.log,
+                plan.region,
             )
         self._deployment.functions[name] = function
         return Created(name, {"Arn": function.arn})
@@ -345,8 +350,8 @@ class Deployer:
         return Created(str(uuid.uuid4()))
 
     def _rule(self, logical_id: str, properties: dict[str, Any]) -> Created:
-        name = properties.get("Name") or _generated_name(logical_id)
-        arn = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}"
+        name = properties.get("Name") or self._generated_name(logical_id)
+        arn = self._arn("events", f"rule/{name}")
         if properties.get("State", "ENABLED") != "ENABLED":
             return Created(name, {"Arn": arn})
         pattern, schedule = properties.get("EventPattern"), properties.get("ScheduleExpression")
@@ -367,14 +372,16 @@ class Deployer:
 
     def _function_of(self, name_or_arn: str) -> AnyFunction:
         for name, function in self._deployment.functions.items():
-            if name_or_arn in (name, function_arn(name)):
+            if name_or_arn in (name, function.arn):
                 return function
         raise LocalStackError("template", f"there is no function {name_or_arn}")
 
+    def _arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self._region}:{ACCOUNT}:{resource}"
 
-def _generated_name(logical_id: str) -> str:
-    # CloudFormation adds random characters; a machine has one local stack, so they would only be in the way.
-    return f"{STACK_NAME}-{logical_id}"
+    def _generated_name(self, logical_id: str) -> str:
+        # CloudFormation adds random characters; a machine has one local stack, so they would only be in the way.
+        return f"{self._plan.stack.name}-{logical_id}"
 
 
 def _at_most(number: _Number, limit: _Number | None) -> _Number:

@@ -80,11 +80,13 @@ class Rules:
     Args:
         rules: what to watch for.
         clock: says the time that a scheduled event names.
+        region: the Region that it names.
     """
 
-    def __init__(self, rules: Sequence[Rule], clock: Clock) -> None:
+    def __init__(self, rules: Sequence[Rule], clock: Clock, region: str = REGION) -> None:
         self._rules = tuple(rules)
         self._clock = clock
+        self._region = region
         self._events: queue.Queue[Any] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="rules", daemon=True)
 
@@ -117,7 +119,7 @@ class Rules:
             for rule in self._rules:
                 if rule.every_seconds is not None and due[rule.name] <= time.monotonic():
                     due[rule.name] = time.monotonic() + rule.every_seconds
-                    self._call(rule, _scheduled_event(rule.name, self._clock()))
+                    self._call(rule, _scheduled_event(rule.name, self._clock(), self._region))
                 if event is not None and rule.pattern is not None and matches(rule.pattern, event):
                     self._call(rule, event)
 
@@ -138,7 +140,7 @@ def _fits(choice: Any, present: bool, value: Any) -> bool:
     return present and bool(value == choice)
 
 
-def _scheduled_event(name: str, now: datetime) -> dict[str, Any]:
+def _scheduled_event(name: str, now: datetime, region: str) -> dict[str, Any]:
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -146,7 +148,7 @@ def _scheduled_event(name: str, now: datetime) -> dict[str, Any]:
         "source": "aws.events",
         "account": ACCOUNT,
         "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "region": REGION,
-        "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}"],
+        "region": region,
+        "resources": [f"arn:aws:events:{region}:{ACCOUNT}:rule/{name}"],
         "detail": {},
     }

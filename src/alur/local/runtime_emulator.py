@@ -147,13 +147,21 @@ class EmulatedFunction:
         variables: its environment.
         children: starts and ends the process.
         log: the file to which its output is added.
+        region: the Region that it is in.
     """
 
     def __init__(
-        self, name: str, paths: Paths, logical_id: str, variables: Mapping[str, str], children: Children, log: Path
+        self,
+        name: str,
+        paths: Paths,
+        logical_id: str,
+        variables: Mapping[str, str],
+        children: Children,
+        log: Path,
+        region: str,
     ) -> None:
         self.name = name
-        self.arn = function_arn(name)
+        self.arn = function_arn(name, region)
         self.log = log
         self._start = (paths, logical_id, {**variables, "AWS_LAMBDA_FUNCTION_NAME": name}, children)
         self._ending = contextlib.ExitStack()

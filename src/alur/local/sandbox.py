@@ -40,7 +40,7 @@ class SandboxedFunction:
 
     def __init__(self, plan: FunctionPlan, library: Path, children: Children) -> None:
         self.name = plan.name
-        self.arn = function_arn(plan.name)
+        self.arn = function_arn(plan.name, plan.region)
         self.log = plan.log
         self._plan = plan
         self._children = children

@@ -13,12 +13,13 @@ from pathlib import Path
 from alur.aws.clients import client
 from alur.clock import to_iso, utc_now
 from alur.local.children import Children, end_orphans
+from alur.local.cloudformation import publish_stack
 from alur.local.dynamodb_server import dynamodb_server
 from alur.local.emr.api import EmrServerlessApi
 from alur.local.emr.driver import SparkDriver
 from alur.local.emr.model import StateChange, to_event
 from alur.local.emr.runs import Runs
-from alur.local.environment import ACCOUNT, REGION, Endpoints, isolated_environment
+from alur.local.environment import ACCOUNT, Endpoints, isolated_environment
 from alur.local.functions import FunctionPlan
 from alur.local.jars import jar_paths
 from alur.local.layer import assemble_layer
@@ -30,8 +31,12 @@ from alur.local.resources import Deployer, MakeFunction, Timings
 from alur.local.rules import Rules
 from alur.local.runtime_emulator import EmulatedFunction
 from alur.local.sandbox import SandboxedFunction
-from alur.local.state import StackState, hold, state_file, write_state
-from alur.local.template import plan_template, read_parameters
+from alur.local.spark_conf import write_spark_conf
+from alur.local.state import StackState, hold, state_file, without_names, write_state
+from alur.local.template import Section, StackIdentity, plan_template, read_section
+
+DEFAULT_SECTION = "default"
+"""The section of samconfig.toml that is deployed where none is named."""
 
 LOCAL_PARAMETERS = {
     "Environment": "local",
@@ -42,7 +47,10 @@ LOCAL_PARAMETERS = {
     "ArtifactsBucketName": "alur-artifacts-local",
     "DatabaseName": "alur_local",
 }
-"""What the local stack sets over the section `default` of samconfig.toml: plain names, for a machine has one stack."""
+"""What the local stack sets over the section `default` of samconfig.toml: plain names, for a machine has one stack.
+
+Any other section is taken as it is: the stack then is that environment, under its own names and in its Region.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,8 @@ class Options:
     """How a stack is to be started.
 
     Args:
-        parameters: template parameters over those of the section and of `LOCAL_PARAMETERS`.
-        section: the section of samconfig.toml.
+        parameters: template parameters over those of the section and, for `default`, of `LOCAL_PARAMETERS`.
+        section: the section of samconfig.toml: the stack has its Region, its stack's name, and its parameters.
         slots: how many job runs go at once; few, so that queueing is seen.
         timings: what is shortened.
         port: port of the AWS endpoint; 0 takes a free one.
@@ -62,7 +70,7 @@ class Options:
     """
 
     parameters: Mapping[str, str] = field(default_factory=dict)
-    section: str = "default"
+    section: str = DEFAULT_SECTION
     slots: int = 2
     timings: Timings = field(default_factory=Timings)
     port: int = 0
@@ -87,9 +95,10 @@ def running_stack(
         directory: where the stack writes; `.alur/local` when None.
 
     Raises:
-        LocalStackError: a stack runs already, something is missing, or a part does not start.
+        LocalStackError: a stack runs already, something is missing, there is no such section, or a part does not start.
     """
-    home = directory or paths.local
+    home = (directory or paths.local).resolve()
+    section = read_section(paths.samconfig, options.section)
     with contextlib.ExitStack() as ending:
         ending.enter_context(contextlib.closing(hold(home)))
         registry = home / "children.json"
@@ -98,7 +107,8 @@ def running_stack(
         state_file(home).unlink(missing_ok=True)
         ending.callback(state_file(home).unlink, missing_ok=True)
         logs, runs_directory = home / "logs", home / "runs"
-        for leftover in (logs, runs_directory):
+        spark_conf, spark_scratch = home / "spark-conf", home / "spark"
+        for leftover in (logs, runs_directory, spark_conf, spark_scratch):
             shutil.rmtree(leftover, ignore_errors=True)
             leftover.mkdir(parents=True)
 
@@ -106,12 +116,12 @@ def running_stack(
         ending.callback(registry.unlink, missing_ok=True)
         ending.callback(children.close)
         say("the servers start: moto, DynamoDB Local")
-        user_environment = dict(os.environ)
+        user_environment = without_names(os.environ)
         aws = ending.enter_context(moto_server(options.port))
         dynamodb = ending.enter_context(
             dynamodb_server(paths, children, logs / "dynamodb.log", user_environment, options.dynamodb_port)
         )
-        endpoints = Endpoints(aws, dynamodb)
+        endpoints = Endpoints(aws, dynamodb, section.region)
         isolated = isolated_environment(endpoints, user_environment)
         ending.enter_context(_process_environment(isolated))
 
@@ -120,7 +130,11 @@ def running_stack(
         def announce(change: StateChange) -> None:
             log.info("run %s: %s", change.run_id, change.state)
             for part in rules if options.announces_runs else ():
-                part.put(to_event(change, str(uuid.uuid4()), ACCOUNT, REGION))
+                part.put(to_event(change, str(uuid.uuid4()), ACCOUNT, section.region))
+
+        def run_arn(application_id: str, run_id: str) -> str:
+            path = f"/applications/{application_id}/jobruns/{run_id}"
+            return f"arn:aws:emr-serverless:{section.region}:{ACCOUNT}:{path}"
 
         driver = SparkDriver(
             endpoints,
@@ -131,9 +145,9 @@ def running_stack(
             user_environment,
             lambda application_id: api.log_uri(application_id),
         )
-        runs = Runs(driver, announce, options.slots, utc_now, lambda: uuid.uuid4().hex[:16], _run_arn)
+        runs = Runs(driver, announce, options.slots, utc_now, lambda: uuid.uuid4().hex[:16], run_arn)
         ending.callback(runs.close)
-        api = EmrServerlessApi(runs, ACCOUNT, REGION)
+        api = EmrServerlessApi(runs, ACCOUNT, section.region)
         ending.callback(api.install())
 
         say("the Lambda layer is put together from src/ and its pinned dependencies")
@@ -141,13 +155,14 @@ def running_stack(
         assemble_layer(paths, layer / "python")
         plan = plan_template(
             paths.template.read_text(),
-            {**read_parameters(paths.samconfig, options.section), **LOCAL_PARAMETERS, **options.parameters},
+            template_parameters(section, options.parameters),
+            StackIdentity(section.stack_name, section.region),
         )
         # Where a layer lies is the machine's business; on Lambda it is /opt.
         places = {"ALUR_LAYER_DIRECTORY": str(layer / "python"), "ALUR_SPARK_APP_DIRECTORY": str(paths.spark_app)}
 
         def emulate(plan: FunctionPlan) -> EmulatedFunction:
-            return EmulatedFunction(plan.name, paths, plan.logical_id, plan.variables, children, plan.log)
+            return EmulatedFunction(plan.name, paths, plan.logical_id, plan.variables, children, plan.log, plan.region)
 
         def sandbox(plan: FunctionPlan) -> SandboxedFunction:
             return SandboxedFunction(plan, layer / "python", children)
@@ -169,8 +184,10 @@ def running_stack(
         deployment = deployer.deploy(lambda line: log.info("create %s", line))
         for function in deployment.functions.values():
             ending.callback(function.close)
+        publish_stack(client("cloudformation"), plan, deployment.outputs)
+        write_spark_conf(paths, endpoints, deployment.outputs, spark_conf, spark_scratch)
 
-        rules.append(Rules(deployment.rules, utc_now))
+        rules.append(Rules(deployment.rules, utc_now, section.region))
         rules[0].start()
         ending.callback(rules[0].stop)
         for mapping, function in deployment.mappings:
@@ -185,9 +202,23 @@ def running_stack(
             {name: _own(function.environment, user_environment) for name, function in deployment.functions.items()},
             str(logs),
             to_iso(utc_now()),
+            section.name,
+            section.stack_name,
+            str(spark_conf),
         )
         write_state(home, state)
         yield state
+
+
+def template_parameters(section: Section, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the template parameters that a stack is deployed with; what none of them names the template derives.
+
+    Args:
+        section: the section of samconfig.toml.
+        given: parameters over all others.
+    """
+    local = LOCAL_PARAMETERS if section.name == DEFAULT_SECTION else {}
+    return {**section.parameters, **local, **given}
 
 
 @contextlib.contextmanager
@@ -208,7 +239,3 @@ def _process_environment(environment: Mapping[str, str]) -> Iterator[None]:
 def _own(environment: Mapping[str, str], user_environment: Mapping[str, str]) -> dict[str, str]:
     """Leave out what the function has from the user's own environment: it is no business of the state file's."""
     return {name: value for name, value in environment.items() if user_environment.get(name) != value}
-
-
-def _run_arn(application_id: str, run_id: str) -> str:
-    return f"arn:aws:emr-serverless:{REGION}:{ACCOUNT}:/applications/{application_id}/jobruns/{run_id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,15 @@ _NAMES = {
     "ALUR_STATE_TABLE": "StateTable",
     "ALUR_BATCHES_TABLE": "BatchesTable",
     "ALUR_DATABASE": "Database",
+    "ALUR_ARTIFACTS_BUCKET": "ArtifactsBucket",
+    "ALUR_APPLICATION_ID": "ApplicationId",
+    "ALUR_JOB_ROLE_ARN": "JobRoleArn",
+    "ALUR_ARCHIVE_URI": "ArchiveUri",
+    "ALUR_ENTRY_POINT_URI": "EntryPointUri",
 }
+
+_SECTION = "ALUR_ENV"
+_SPARK_CONF = "SPARK_CONF_DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,9 @@ class StackState:
         function_environments: each function's whole environment, by the function's name.
         logs: the directory of its logs.
         started_at: since when, ISO 8601.
+        section: the section of samconfig.toml that it is.
+        stack_name: the name of its CloudFormation stack.
+        spark_conf: Spark's configuration directory for sessions on it.
     """
 
     pid: int
@@ -41,6 +53,9 @@ class StackState:
     function_environments: Mapping[str, Mapping[str, str]]
     logs: str
     started_at: str
+    section: str
+    stack_name: str
+    spark_conf: str
 
     @property
     def variables(self) -> dict[str, str]:
@@ -49,8 +64,28 @@ class StackState:
 
     @property
     def names(self) -> dict[str, str]:
-        """What to export to name its parts, by the names that the functions have them under."""
-        return {variable: self.outputs[output] for variable, output in _NAMES.items()}
+        """What to export to name it and its parts, by the names that the functions have them under."""
+        return {_SECTION: self.section, **{variable: self.outputs[output] for variable, output in _NAMES.items()}}
+
+    @property
+    def spark(self) -> dict[str, str]:
+        """What to export so that a plain Spark session of this Python reads S3 and the catalog of the stack."""
+        return {
+            _SPARK_CONF: self.spark_conf,
+            # Else Spark looks for the machine's name, which not every machine knows the address of.
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            # Spark's own choice for its workers is whatever `python3` is on the PATH.
+            "PYSPARK_PYTHON": sys.executable,
+        }
+
+
+def without_names(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what an earlier stack was known by: a shell that was told of it may be where the next one starts.
+
+    Args:
+        environment: the user's environment.
+    """
+    return {name: value for name, value in environment.items() if name not in {*_NAMES, _SECTION, _SPARK_CONF}}
 
 
 def state_file(directory: Path) -> Path:

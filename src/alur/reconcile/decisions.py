@@ -45,6 +45,9 @@ class BatchAction(StrEnum):
     GIVE_CLAIMING_UP = "give claiming up"
     """Its dispatcher died over the claims: whatever it claimed is to be ingested."""
 
+    LAPSE = "lapse"
+    """Its session did not renew its lease: its files are free."""
+
     SUBMIT = "submit"
     """It is ready for a run."""
 
@@ -117,6 +120,8 @@ def decide_batch(batch: Batch, now: datetime, held_tokens: frozenset[str]) -> Ba
     """
     if batch.state is BatchState.CLAIMING and batch.lease_until <= now:
         return BatchAction.GIVE_CLAIMING_UP
+    if batch.state is BatchState.LEASED and batch.lease_until <= now:
+        return BatchAction.LAPSE
     if batch.state is BatchState.READY and (batch.not_before is None or batch.not_before <= now):
         return BatchAction.SUBMIT
     if batch.state is BatchState.WAITING and (batch.look_at is None or batch.look_at <= now):

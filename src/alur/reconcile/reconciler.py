@@ -16,7 +16,7 @@ from alur.aws.jobs import Jobs
 from alur.aws.settings import Settings
 from alur.aws.storage import Storage
 from alur.clock import Clock
-from alur.contracts.contract import Contract
+from alur.contracts.contract import Contract, Trigger
 from alur.dispatch.batching import BatchMaker
 from alur.dispatch.settlement import RunEnd
 from alur.dispatch.submission import Submission, Submitter
@@ -139,6 +139,7 @@ class Reconciler:
             storage=storage,
             clock=clock,
             retries=settings.retries,
+            takes_events=lambda contract: takes_events(contract, settings),
         )
         self._walker = Walker(files, batches, reclaimer, clock, timedelta(seconds=settings.lease_seconds))
 
@@ -165,7 +166,7 @@ class Reconciler:
             with sweep.apart(batch.ingestion_key):
                 self._look_at_batch(batch, held.get(batch.ingestion_key, frozenset()), sweep)
         for contract in self._contracts.values():
-            if may_go_on():
+            if may_go_on() and takes_events(contract, self._settings):
                 with sweep.apart(contract.ingestion_key):
                     for error in self._walker.walk(contract, may_go_on):
                         sweep.note(error, contract.ingestion_key)
@@ -217,6 +218,12 @@ class Reconciler:
                 extra={"ingestion_key": batch.ingestion_key, "batch_id": batch.batch_id},
             )
             self._batches.give_claiming_up(batch, now)
+        elif action is BatchAction.LAPSE:
+            logger.warning(
+                "a session did not renew its lease: what it claimed is free",
+                extra={"ingestion_key": batch.ingestion_key, "batch_id": batch.batch_id},
+            )
+            self._batches.lapse(batch, now)
         elif action is BatchAction.CHECK_RUN:
             self._check_run(batch)
         elif action is not BatchAction.VISIT:
@@ -243,6 +250,16 @@ class Reconciler:
 
     def _is_ready(self, batch: Batch) -> bool:
         return decide_batch(batch, self._clock(), frozenset({batch.token or ""})) is BatchAction.SUBMIT
+
+
+def takes_events(contract: Contract, settings: Settings) -> bool:
+    """Whether a table's files are taken in by themselves, and not only by `alur run`.
+
+    Args:
+        contract: the table's.
+        settings: the deployment.
+    """
+    return settings.ingests_events and contract.trigger is Trigger.EVENT
 
 
 def _held_tokens(open_now: Open) -> Mapping[str, frozenset[str]]:

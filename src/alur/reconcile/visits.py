@@ -6,7 +6,7 @@ What is due of them is claimed anew; what is still processing is repeated, split
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
@@ -15,14 +15,14 @@ from alur.aws.storage import Storage
 from alur.clock import Clock
 from alur.contracts.contract import Contract
 from alur.dispatch.batching import BatchMaker
-from alur.errors import AlurError
+from alur.errors import AlurError, Lapsed
 from alur.faults import fault_point
 from alur.ledger.batches import Batch, BatchStore
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Candidate, Manifest
-from alur.ledger.model import LedgerItem
+from alur.ledger.model import LedgerItem, Status
 from alur.ledger.retries import NEVER_BEGAN_AGAIN, Retries
-from alur.ledger.transitions import fail, hand_over, postpone
+from alur.ledger.transitions import fail, hand_over, postpone, release
 from alur.ledger.verdicts import final_error
 from alur.reconcile.claiming import Reclaimer
 from alur.reconcile.decisions import Step, Visit, decide_visit, due_files
@@ -59,6 +59,7 @@ class Visitor:
         storage: S3.
         clock: the present.
         retries: the rule by which what failed is tried again.
+        takes_events: whether a table's files are taken in by themselves.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Visitor:
         storage: Storage,
         clock: Clock,
         retries: Retries,
+        takes_events: Callable[[Contract], bool],
     ) -> None:
         self._files = files
         self._batches = batches
@@ -79,6 +81,7 @@ class Visitor:
         self._clock = clock
         self._retries = retries
         self._reclaimer = reclaimer
+        self._takes_events = takes_events
 
     def visit(self, batch: Batch, contract: Contract | None) -> Visited:
         """Do for a waiting batch what its files need.
@@ -94,6 +97,13 @@ class Visitor:
         items = self._files.read(batch.ingestion_key, manifest.paths)
         fault_point("reconciler.read")
         now = self._clock()
+        if batch.interactive:
+            self._release(batch, items, now)
+            if contract is not None and not self._takes_events(contract):
+                # Its files wait for the next `alur run`, which looks at all of them by itself.
+                self._batches.close(batch, now)
+                fault_point("reconciler.closed")
+                return Visited()
         visited = Visited()
         due = due_files(batch, items.values(), now)
         if due and contract is not None:
@@ -125,6 +135,15 @@ class Visitor:
         else:
             self._repeat(batch, visit)
         return visited
+
+    def _release(self, batch: Batch, items: dict[str, LedgerItem], now: datetime) -> None:
+        """Free what a session still has: no run may go on with it, for nobody but the session has its DataFrame."""
+        held = [item for item in items.values() if item.batch_id == batch.batch_id and item.status is Status.PROCESSING]
+        for outcome in self._files.apply([release(item, error=Lapsed(item.path), now=now) for item in held]):
+            if outcome.item is None:
+                del items[outcome.path]
+            else:
+                items[outcome.path] = outcome.item
 
     def _leave(self, batch: Batch, visit: Visit, now: datetime, *, can_claim: bool) -> None:
         """Close a batch of which nothing is processing, or say when to come back."""

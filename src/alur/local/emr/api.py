@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult, PaginatedResult
@@ -139,7 +140,7 @@ class EmrServerlessApi:
         asked = _parameters(response)
         runs = self._runs.of_application(self._application(response).id)
         states = asked.get("states") or []
-        after, before = asked.get("createdAtAfter"), asked.get("createdAtBefore")
+        after, before = _moment(asked.get("createdAtAfter")), _moment(asked.get("createdAtBefore"))
         chosen = [
             _summary(run)
             for run in runs
@@ -170,6 +171,11 @@ def _parameters(response: Any) -> dict[str, Any]:
     params = response._get_params()
     plain = params.original_dict() if hasattr(params, "original_dict") else dict(params)
     return {**plain, **response.uri_match.groupdict()} if hasattr(response.uri_match, "groupdict") else dict(plain)
+
+
+def _moment(given: datetime | None) -> datetime | None:
+    # What a request's query names is UTC, and moto parses it into a datetime that does not say so.
+    return given.replace(tzinfo=UTC) if given is not None and given.tzinfo is None else given
 
 
 def _summary(run: Run) -> dict[str, Any]:

@@ -1,0 +1,203 @@
+"""Writing what a session loaded: each load's files are published by the same steps as the events' batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from alur.contracts.contract import Contract
+from alur.engine.batch import BatchRun, Workshop
+from alur.engine.frames import FrameStager, Written, fit_columns
+from alur.engine.iceberg import check_platform
+from alur.engine.job import OpenedTable
+from alur.engine.spark_reader import read_failed
+from alur.errors import AlurError, LoadLost, ReadFailed, StrictModeError, UntrackedDataFrame
+from alur.ingestion.leases import keeper
+from alur.ingestion.loads import Load, LoadState, find_load
+from alur.ingestion.tracing import trace
+from alur.ingestion.workplace import Workplace
+from alur.ledger.batches import BatchResult
+from alur.ledger.manifest import Manifest
+from alur.ledger.model import LedgerItem, Status
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What a write came to.
+
+    Attributes:
+        files: files whose rows are in the table.
+        rows: of those.
+        failed: files that failed, and why: (path, kind of error, message).
+        paths: of the files.
+    """
+
+    files: int = 0
+    rows: int = 0
+    failed: tuple[tuple[str, str, str], ...] = ()
+    paths: tuple[str, ...] = field(default=())
+
+
+class LoadWriter:
+    """Writes DataFrames that descend from loads.
+
+    Args:
+        spark: the session.
+        place: what it works with.
+    """
+
+    def __init__(self, spark: SparkSession, place: Workplace) -> None:
+        self._spark = spark
+        self._place = place
+
+    def write(self, rows: DataFrame, contract: Contract) -> WriteResult:
+        """Publish the loads that a DataFrame descends from, each once.
+
+        Args:
+            rows: what `load_to_bronze` returned, or what was made of it.
+            contract: of the table that it is written into.
+
+        Raises:
+            UntrackedDataFrame: its loads cannot be established, are for another table, or were written already.
+            StrictModeError: files of a strict load break the contract; nothing was written.
+            LoadLost: its files are another's by now.
+            AlurError: it could not be written; what was claimed is free again.
+        """
+        traced = trace(rows)
+        loads = tuple(find_load(load_id) for load_id in traced.load_ids)
+        for load in loads:
+            _check_writable(load, contract)
+        try:
+            check_platform(self._spark)
+            written = Written(fit_columns(rows, contract), traced, loads)
+            results = [self._write(load, written, contract) for load in loads]
+        except BaseException as error:
+            for load in loads:
+                load.release(f"it could not be written: {error}")
+            raise
+        return WriteResult(
+            sum(result.files for result in results),
+            sum(result.rows for result in results),
+            tuple(failed for result in results for failed in result.failed),
+            tuple(path for result in results for path in result.paths),
+        )
+
+    def _write(self, load: Load, written: Written, contract: Contract) -> WriteResult:
+        if not load.seen:
+            load.state = LoadState.WRITTEN
+            return WriteResult()
+        opened = OpenedTable(self._spark, self._place.deployment.name("Database"), contract, self._place.clock)
+        alone = Written(written.rows, written.trace, (load,))
+        if not load.is_managed:
+            return self._append_unmanaged(load, alone, opened)
+        return self._publish(load, alone, opened, contract)
+
+    def _publish(self, load: Load, written: Written, opened: OpenedTable, contract: Contract) -> WriteResult:
+        place, batch = self._place, load.batch
+        assert batch is not None  # a managed load with files has one
+        table, _ = opened()
+        begun = place.batches.begin(batch.ingestion_key, batch.batch_id, load.load_id)
+        if begun is None:
+            raise LoadLost(batch.batch_id)
+        workshop = Workshop(
+            contract=contract,
+            open_table=opened,
+            files=place.files,
+            batches=place.batches,
+            storage=place.storage,
+            lake_bucket=place.lake_bucket,
+            token=load.load_id,
+            clock=place.clock,
+            sleep=place.sleep,
+            retries=place.retries,
+            make_stager=lambda _, batch: FrameStager(
+                contract=contract,
+                table=table,
+                storage=place.storage,
+                batch_id=batch.batch_id,
+                written=written,
+                strict=load.strict,
+            ),
+        )
+        manifest = Manifest.from_document(place.storage.get_document(batch.manifest_uri))
+        ended: dict[str, LedgerItem] = {}
+        try:
+            result = BatchRun(workshop, begun, manifest, note=ended.update).run()
+        except ReadFailed as error:
+            self._blame(load, error)
+            raise
+        keeper.let_go(batch)
+        if not result.completed + result.failed + result.retried:
+            load.state = LoadState.RELEASED
+            raise LoadLost(batch.batch_id)
+        load.state = LoadState.WRITTEN
+        return _told(load, result, ended)
+
+    def _blame(self, load: Load, error: ReadFailed) -> None:
+        """Fail the files that cannot be read, so that the next run goes on without them."""
+        failed = load.reading.find_unreadable(load.sources)
+        if not failed:
+            return
+        if load.strict:
+            raise StrictModeError(list(failed.values())) from error
+        if load.claims is not None:
+            load.claims.fail([(load.items[path], reason) for path, reason in failed.items() if path in load.items])
+        load.failed.update(failed)
+        load.items = {path: item for path, item in load.items.items() if path not in failed}
+
+    def _append_unmanaged(self, load: Load, written: Written, opened: OpenedTable) -> WriteResult:
+        """Append, with no look, no claim and no record: duplicates are what was asked for."""
+        table, _ = opened()
+        rows = written.rows.where(written.rows["_batch_id"] == load.batch_id)
+        try:
+            table.append_to_main(rows)
+        except (PySparkException, Py4JJavaError) as error:
+            raise read_failed(error) from error
+        load.state = LoadState.WRITTEN
+        counted = table.count_rows_of(load.batch_id)
+        paths = tuple(load.seen)
+        return WriteResult(len(paths), sum(counted.values()), _failures(load.failed), paths)
+
+
+def _check_writable(load: Load, contract: Contract) -> None:
+    if load.contract.ingestion_key != contract.ingestion_key:
+        raise UntrackedDataFrame(
+            "write_table",
+            f"the load is for {load.contract.class_name}, and it is written into {contract.class_name}: "
+            "load with that target, or write it into its own",
+        )
+    if load.state is LoadState.WRITTEN:
+        raise UntrackedDataFrame(
+            "write_table", "the load was written already, and a second time would double its rows: load again"
+        )
+    if load.state is LoadState.RELEASED:
+        raise UntrackedDataFrame(
+            "write_table", "the load ended unwritten, and its files may be another's by now: load again"
+        )
+
+
+def _told(load: Load, result: BatchResult, ended: dict[str, LedgerItem]) -> WriteResult:
+    mine = [ended[path] for path in load.items if path in ended]
+    done = [item for item in mine if item.status is Status.COMPLETED]
+    failed = [
+        (item.path, item.error_type or "", item.error_message or "") for item in mine if item.status is Status.FAILED
+    ]
+    return WriteResult(
+        result.completed, result.rows, (*_failures(load.failed), *failed), tuple(item.path for item in done)
+    )
+
+
+def _failures(failed: dict[str, AlurError]) -> tuple[tuple[str, str, str], ...]:
+    return tuple((path, type(error).__name__, str(error)) for path, error in failed.items())
+
+
+def failures_of(loads: Sequence[Load]) -> tuple[tuple[str, str, str], ...]:
+    """Return the files that loads have failed by name: (path, kind of error, message)."""
+    return tuple(failure for load in loads for failure in _failures(load.failed))

@@ -1,0 +1,170 @@
+"""Loads: what `load_to_bronze` returned in this process, by the id that its rows carry in their plan."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Protocol
+
+from pyspark.sql import DataFrame
+
+from alur.contracts.contract import Contract
+from alur.errors import AlurError, UntrackedDataFrame
+from alur.ingestion.claiming import SessionClaims, Survey
+from alur.ingestion.leases import keeper
+from alur.ingestion.naming import Source
+from alur.ingestion.reading import Reading
+from alur.ingestion.workplace import Workplace
+from alur.ledger.batches import Batch
+from alur.ledger.model import FileVersion, LedgerItem
+
+logger = logging.getLogger(__name__)
+
+UNMANAGED_PREFIX = "unmanaged-"
+"""How the `_batch_id` of rows begins that were loaded with the ledger switched off."""
+
+
+class LoadState(StrEnum):
+    """Where a load is in its life."""
+
+    OPEN = "open"
+    """Its files are claimed, and nothing of it is written."""
+
+    WRITTEN = "written"
+    """It was written: a second time it is not."""
+
+    RELEASED = "released"
+    """It ended unwritten: its files are free."""
+
+
+@dataclass(slots=True, eq=False)
+class Load:
+    """One call of `load_to_bronze`.
+
+    Attributes:
+        load_id: what its rows carry in their plan.
+        contract: of the table that it is for.
+        batch_id: the `_batch_id` of its rows.
+        rows: the DataFrame that was returned.
+        survey: what became of the files that it left alone.
+        strict: a file that breaks the contract breaks the load.
+        is_managed: it is tracked in the ledger.
+        batch: the batch that owns its files; None: it has none, or is not tracked.
+        items: its claims, by path.
+        seen: its files as they were seen before anything of them was read.
+        reading: how they are read.
+        sources: its files, each with the URI under which Spark reads it.
+        failed: files that were failed by it, and why, by path.
+        message: why there is nothing to read; None: there is.
+        state: where it is in its life.
+    """
+
+    load_id: str
+    contract: Contract
+    batch_id: str
+    rows: DataFrame
+    survey: Survey
+    strict: bool
+    is_managed: bool
+    reading: Reading
+    claims: SessionClaims | None = None
+    workplace: Workplace | None = None
+    batch: Batch | None = None
+    items: Mapping[str, LedgerItem] = field(default_factory=dict)
+    seen: Mapping[str, FileVersion] = field(default_factory=dict)
+    sources: tuple[Source, ...] = ()
+    failed: dict[str, AlurError] = field(default_factory=dict)
+    message: str | None = None
+    state: LoadState = LoadState.OPEN
+
+    def whole(self) -> DataFrame:
+        """Return all of its rows, with every column, read anew: what its caller left out of them included."""
+        reading = replace(self.reading, excluded=())
+        return reading.rows(self.sources, batch_id=self.batch_id, load_id=self.load_id, now=datetime.now(UTC))
+
+    def release(self, reason: str) -> None:
+        """Free its files, if it was not written; where the ledger cannot be written they are free with the lease.
+
+        Args:
+            reason: why it was not written.
+        """
+        if self.state is not LoadState.OPEN:
+            return
+        self.state = LoadState.RELEASED
+        if self.batch is None or self.claims is None:
+            return
+        keeper.let_go(self.batch)
+        try:
+            self.claims.release(self.items.values(), reason)
+            self.claims.end(self.batch)
+        except AlurError as error:
+            logger.warning("the load %s could not be released; its lease will pass: %s", self.load_id, error)
+
+
+_loads: dict[str, Load] = {}
+
+
+def register(load: Load) -> None:
+    """Remember a load, so that what is derived from it can be traced to it."""
+    _loads[load.load_id] = load
+    run = _current_run.get()
+    if run is not None:
+        run.append(load)
+
+
+def find_load(load_id: str) -> Load:
+    """Return a load of this process.
+
+    Args:
+        load_id: what its rows carry.
+
+    Raises:
+        UntrackedDataFrame: this process has made no such load.
+    """
+    if load_id not in _loads:
+        raise UntrackedDataFrame("load_to_bronze", f"this process did not make the load {load_id}: load the files here")
+    return _loads[load_id]
+
+
+_current_run: ContextVar[list[Load] | None] = ContextVar("alur_current_run", default=None)
+
+
+@contextlib.contextmanager
+def gathering_loads() -> Iterator[list[Load]]:
+    """Gather the loads that are made until the block ends."""
+    loads: list[Load] = []
+    token = _current_run.set(loads)
+    try:
+        yield loads
+    finally:
+        _current_run.reset(token)
+
+
+class HandOut(Protocol):
+    """What stands in place of listing and claiming while a pipeline runs for a batch: it has the batch's files."""
+
+    def load(self, reading: Reading, globs: Sequence[str]) -> DataFrame:
+        """Return the rows of those files of the batch that the globs mean and that no load has had yet."""
+        ...
+
+
+current_hand_out: ContextVar[HandOut | None] = ContextVar("alur_current_hand_out", default=None)
+"""The hand-out of the batch that a pipeline runs for; None: files are listed and claimed."""
+
+current_since: ContextVar[datetime | None] = ContextVar("alur_current_since", default=None)
+"""The moment before which the loads of the pipeline that runs pass files over; None: the table's watermark."""
+
+current_workplace: ContextVar[Workplace | None] = ContextVar("alur_current_workplace", default=None)
+"""Where the pipeline that runs has its things; None: wherever the environment says."""
+
+
+@atexit.register
+def _release_all() -> None:
+    for load in _loads.values():
+        load.release("its session ended without writing it")

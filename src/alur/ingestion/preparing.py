@@ -1,0 +1,122 @@
+"""Files before they are read: what each is now, under which name Spark reads it, and whether its header fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from alur.aws.storage import Storage
+from alur.contracts.contract import Contract
+from alur.errors import (
+    FileChanged,
+    FileDenied,
+    FileError,
+    FileUnavailable,
+    FileVanished,
+    StorageRefused,
+    StorageUnavailable,
+    UnreadableFile,
+)
+from alur.ingestion.headers import COMMA, Dialect, check_header
+from alur.ingestion.naming import Source, copy_key, needs_copy
+from alur.ingestion.objects import YOUNG, Sight, look_at_objects
+from alur.ledger.model import FileVersion, LedgerItem
+from alur.ledger.paths import split_path
+
+_CHECKS_AT_ONCE = 16
+
+
+def look_before(
+    storage: Storage, items: Mapping[str, LedgerItem], sleep: Callable[[float], None]
+) -> tuple[Sight, dict[str, FileError]]:
+    """See what claimed objects are before anything of them is read, at an age at which their dates can be trusted.
+
+    Args:
+        storage: S3.
+        items: the claims, by path.
+        sleep: waits that many seconds.
+
+    Returns:
+        What was seen, and why files cannot be read: gone, or another version than was claimed.
+
+    Raises:
+        StorageError: S3 cannot be asked.
+    """
+    wanted = [FileVersion(*split_path(path), item.etag, item.size_bytes) for path, item in items.items()]
+    sight = look_at_objects(storage, wanted)
+    if sight.has_young:
+        sleep(YOUNG.total_seconds())
+        sight = look_at_objects(storage, wanted)
+    failed: dict[str, FileError] = {}
+    for path, item in items.items():
+        current = sight.found.get(path)
+        if current is None:
+            failed[path] = FileVanished(path)
+        elif current.etag != item.etag:
+            failed[path] = FileChanged(path, item.etag, current.etag)
+    return sight, failed
+
+
+def name_sources(
+    storage: Storage, versions: Sequence[FileVersion], *, lake_bucket: str, batch_id: str
+) -> tuple[list[Source], dict[str, FileError]]:
+    """Say under which URI Spark reads each file; what it could not name is copied to a plain name first.
+
+    Args:
+        storage: S3.
+        versions: the files.
+        lake_bucket: where copies go.
+        batch_id: of the batch that reads them.
+
+    Returns:
+        The sources, and why files have none.
+
+    Raises:
+        StorageUnavailable: S3 cannot be asked.
+    """
+    sources: list[Source] = []
+    failed: dict[str, FileError] = {}
+    for number, version in enumerate(versions):
+        if not needs_copy(version.key):
+            sources.append(Source(version, version.path))
+            continue
+        key = copy_key(batch_id, number)
+        try:
+            copied = storage.copy(version, lake_bucket, key)
+        except StorageRefused as error:
+            failed[version.path] = UnreadableFile(
+                version.path, f"Spark cannot read an object of this name, and it cannot be copied: {error}"
+            )
+            continue
+        if copied:
+            sources.append(Source(version, f"s3://{lake_bucket}/{key}"))
+        else:
+            failed[version.path] = FileChanged(version.path, version.etag, "another")
+    return sources, failed
+
+
+def check_headers(
+    storage: Storage, contract: Contract, versions: Sequence[FileVersion], dialect: Dialect = COMMA
+) -> dict[str, FileError]:
+    """Look at files' headers, some at once, and return why each that is at fault is.
+
+    Args:
+        storage: S3.
+        contract: what the headers must be.
+        versions: the files.
+        dialect: how their cells are told apart.
+    """
+
+    def check(version: FileVersion) -> FileError | None:
+        try:
+            return check_header(storage, contract, version, dialect)
+        except StorageRefused as error:
+            return FileDenied(version.path, error.code)
+        except StorageUnavailable as error:
+            return FileUnavailable(version.path, error.code)
+
+    if not versions:
+        return {}
+    with ThreadPoolExecutor(min(_CHECKS_AT_ONCE, len(versions))) as pool:
+        errors = list(pool.map(check, versions))
+    return {version.path: error for version, error in zip(versions, errors, strict=True) if error is not None}
