@@ -6,6 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .alur/stamps
+AWSCLI := .alur/tools/awscli
 EVENT ?= events/sqs_s3_put.json
 N ?= 20
 # sam build looks for the interpreter of the functions, python3.11, on the PATH.
@@ -54,6 +55,13 @@ $(STAMPS)/demo: requirements/demo.txt $(STAMPS)/uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/demo.txt
 	@touch $@
 
+# The acceptance tests type the idempotency guide's own commands, `aws` among them. Apart, for its pins are its own.
+$(STAMPS)/awscli: requirements/awscli.txt $(STAMPS)/uv
+	@echo "setup: the AWS CLI, for the acceptance tests"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(AWSCLI)
+	@$(BIN)/uv pip install --quiet --python $(AWSCLI)/bin/python --require-hashes -r requirements/awscli.txt
+	@touch $@
+
 $(STAMPS)/jars: ivy/jars.lock ivy/spark.xml ivy/dynamodb.xml ivy/ivysettings.xml $(STAMPS)/project
 	@$(BIN)/python -m alur.local.java
 	@$(BIN)/python -m alur.local.jars install
@@ -85,7 +93,7 @@ chaos: setup ## Deaths at every step on the local stack, and a recount file by f
 
 # -------------------------------------------------------------------------------------------------- gate
 
-test: setup build ## The gate: lint, types, imports, template, tests
+test: setup build $(STAMPS)/awscli ## The gate: lint, types, imports, template, tests
 	@echo "test: ruff"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@echo "test: mypy"; $(BIN)/mypy --no-error-summary
 	@echo "test: import contracts"; log=$$(mktemp); $(BIN)/lint-imports >$$log || { cat $$log; rm -f $$log; exit 1; }; rm -f $$log
@@ -101,6 +109,7 @@ lock: $(STAMPS)/uv ## Resolve the Python requirements anew: UPGRADE=--upgrade fo
 	@echo "lock: requirements/dev.txt"; $(UV_COMPILE) $(UPGRADE) requirements/dev.in -o requirements/dev.txt
 	@echo "lock: src/requirements.txt"; $(UV_COMPILE) requirements/layer.in -c requirements/dev.txt -o src/requirements.txt
 	@echo "lock: requirements/demo.txt"; $(UV_COMPILE) $(UPGRADE) --no-deps requirements/demo.in -o requirements/demo.txt
+	@echo "lock: requirements/awscli.txt"; $(UV_COMPILE) $(UPGRADE) requirements/awscli.in -o requirements/awscli.txt
 	@echo "lock: requirements/uv.txt"; $(UV_COMPILE) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
 
 lock-jars: $(STAMPS)/project ## Resolve the jars anew after a change of ivy/*.xml

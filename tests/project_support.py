@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
+import boto3
 import pytest
 from click.testing import CliRunner, Result
 
 from alur import decorators
+from alur.aws.clients import client
 from alur.cli import main
 
 TABLE = """
@@ -61,6 +64,19 @@ def forget_project() -> None:
     for name in list(sys.modules):
         if name.partition(".")[0] in ("contracts", "pipelines"):
             del sys.modules[name]
+
+
+def forget_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave this process without any credentials; clear `client`'s cache afterwards."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # What a session has found once it keeps.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    client.cache_clear()
 
 
 def call(*arguments: str, answer: str | None = None) -> Result:

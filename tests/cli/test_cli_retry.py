@@ -119,3 +119,13 @@ def test_more_files_than_a_call_takes(place: Place):
     fail(place, *(f"orders/{number:03}.csv" for number in range(60)))
     assert place.json("retry", "orders", "--all-failed")["asked"] == 60
     assert place.deliver().decisions["orders"] == {Decision.CLAIM: 60}
+
+
+def test_without_the_queues_name_it_is_exit_3_and_nothing_is_changed(place: Place, monkeypatch):
+    fail(place, A)
+    before = place.world.there(A)
+    monkeypatch.delenv("ALUR_EVENT_QUEUE_URL")
+    result = place.call("retry", "orders", "--all-failed")
+    assert result.exit_code == 3
+    assert "ALUR_EVENT_QUEUE_URL" in result.stderr
+    assert place.world.there(A) == before

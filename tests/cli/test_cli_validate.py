@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import sys
 import uuid
 
 import pytest
-from project_support import call, forget_project, make_project, table
-from stack_support import create_stack, write_samconfig
 
 from alur.aws.clients import client
+from alur.contracts import overlaps
+from project_support import call, forget_project, make_project, table
+from stack_support import create_stack, write_samconfig
 
 GOOD = {
     "contracts/orders.py": table("Orders", "s3://${LandingBucket}/orders/**/*.csv"),
@@ -88,8 +90,6 @@ class TestEveryMistakeIsNamed:
         assert "ZeroDivisionError" in problem
 
     def test_a_contract_that_needs_spark_because_lambda_has_none(self, project, monkeypatch):
-        import sys
-
         for name in list(sys.modules):
             if name.partition(".")[0] == "pyspark":
                 monkeypatch.delitem(sys.modules, name)
@@ -159,12 +159,8 @@ class TestEveryMistakeIsNamed:
         assert "pipelines.a.a" in problem
 
     def test_a_pipeline_of_which_nothing_is_left_but_its_error(self, project):
-        project(
-            {
-                **GOOD,
-                "pipelines/a.py": "from alur import pipeline\n\n\n@pipeline(sources={}, target=int)\ndef a():\n    pass\n",
-            }
-        )
+        source = "from alur import pipeline\n\n\n@pipeline(sources={}, target=int)\ndef a():\n    pass\n"
+        project({**GOOD, "pipelines/a.py": source})
         code, level, where, problem = only()
         assert (code, level, where) == (1, "error", "pipelines.a")
         assert "BronzeTable" in problem
@@ -210,8 +206,6 @@ class TestWarningsDoNotFail:
         assert findings() == (0, [])
 
     def test_an_overlap_that_takes_too_long_is_said_to_be_undecided(self, project, monkeypatch):
-        from alur.contracts import overlaps
-
         monkeypatch.setattr(overlaps.find_overlap, "__defaults__", (3,))
         project({**GOOD, "contracts/late.py": table("Late", "s3://${LandingBucket}/returns/*a*b*c")})
         code, level, _, problem = only()

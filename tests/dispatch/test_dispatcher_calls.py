@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -17,24 +16,15 @@ from alur.dispatch.dispatcher import Dispatcher
 from alur.dispatch.parts import Parts
 from alur.ledger.transitions import Decision
 from alur.local.environment import Endpoints
+from calls import Calls
 from deployment_support import VARIABLES, created, messages
 from ledger_support import create_batches_table, create_state_table, unique
 
 SERVICES = ("s3", "dynamodb", "emr-serverless")
 
 
-class Calls:
-    """Counts what this process's clients send, repetitions included, through botocore's events."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self._lock = threading.Lock()
-        for service in SERVICES:
-            client(service).meta.events.register("before-send", self._count)
-
-    def _count(self, event_name: str, **_: Any) -> None:
-        with self._lock:
-            self.counts[event_name.rpartition(".")[2]] += 1
+def counting() -> Calls:
+    return Calls(client(service) for service in SERVICES)
 
 
 @pytest.fixture
@@ -64,7 +54,7 @@ def send(dispatcher: Dispatcher, parts: Parts, keys: list[str]) -> Any:
 @pytest.mark.parametrize("count", [1, 25, 26, 100])
 def test_new_files_cost_at_most_seven_calls_and_one_for_every_25(parts: Parts, count: int) -> None:
     dispatcher = parts.dispatcher()
-    calls = Calls()
+    calls = counting()
     report = send(dispatcher, parts, [f"orders/{number}.csv" for number in range(count)])
     assert report.decisions == {"orders": {Decision.CLAIM: count}}
     assert len(report.submissions) == 1
@@ -75,7 +65,7 @@ def test_new_files_cost_at_most_seven_calls_and_one_for_every_25(parts: Parts, c
 def test_a_batch_that_finds_the_tables_run_going_costs_no_more(parts: Parts) -> None:
     dispatcher = parts.dispatcher()
     send(dispatcher, parts, ["orders/first.csv"])
-    calls = Calls()
+    calls = counting()
     report = send(dispatcher, parts, [f"orders/{number}.csv" for number in range(50)])
     assert report.submissions == ()
     assert calls.counts.total() <= 7 + 2, calls.counts
@@ -83,7 +73,7 @@ def test_a_batch_that_finds_the_tables_run_going_costs_no_more(parts: Parts) -> 
 
 def test_two_tables_cost_the_calls_of_two_batches(parts: Parts) -> None:
     dispatcher = parts.dispatcher()
-    calls = Calls()
+    calls = counting()
     keys = [f"{table}/{number}.csv" for table in ("orders", "flights") for number in range(50)]
     assert len(send(dispatcher, parts, keys).submissions) == 2
     assert calls.counts.total() <= 2 * (7 + 2), calls.counts
@@ -93,7 +83,7 @@ def test_a_duplicate_costs_no_look_at_the_object(parts: Parts) -> None:
     dispatcher = parts.dispatcher()
     keys = [f"orders/{number}.csv" for number in range(50)]
     send(dispatcher, parts, keys)
-    calls = Calls()
+    calls = counting()
     assert send(dispatcher, parts, keys).decisions == {"orders": {Decision.DUPLICATE: 50}}
     assert calls.counts["HeadObject"] == calls.counts["StartJobRun"] == 0
 

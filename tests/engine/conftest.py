@@ -11,6 +11,7 @@ from workbench import Servers, Workbench, make_contract, make_servers
 
 from alur.contracts import BronzeTable
 from alur.contracts.contract import Contract
+from alur.ingestion.loads import gathering_loads
 from alur.local.environment import Endpoints
 from alur.local.paths import Paths
 from spark_session import start_session, stop_session
@@ -36,9 +37,12 @@ def bench(spark: SparkSession, servers: Servers) -> Workbench:
 
 
 @pytest.fixture
-def session_for(spark: SparkSession, servers: Servers) -> MakeBench:
+def session_for(spark: SparkSession, servers: Servers) -> Iterator[MakeBench]:
     """Makes a bench for sessions, over a table of its own."""
-    return lambda **meta: SessionBench(spark, servers, make_target(**meta))
+    with gathering_loads() as loads:
+        yield lambda **meta: SessionBench(spark, servers, make_target(**meta))
+    for load in loads:
+        load.release("the test has ended")
 
 
 @pytest.fixture

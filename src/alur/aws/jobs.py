@@ -136,4 +136,3 @@ class Jobs:
                 raise SubmitUnknown(application_id, code, message) from error
         except BotoCoreError as error:
             raise SubmitUnknown(application_id, type(error).__name__, str(error)) from error
-

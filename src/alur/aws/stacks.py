@@ -12,7 +12,7 @@ from alur.errors import DeploymentUnknown
 
 _DELETED = "DELETE_COMPLETE"
 _RETAINED = frozenset({"Retain", "RetainExceptOnCreate"})
-# What the template retains, for a template that cannot be read: AWS hands out ours as JSON, once SAM is through with it.
+# What the template retains, where the deployed one cannot be read: once transformed it is JSON, and should be readable.
 _RETAINED_TYPES = frozenset({"AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Glue::Database"})
 
 
@@ -80,6 +80,7 @@ _STATES: Mapping[str, StackState] = {
         False, True, "the last deploy failed, and what was there before it runs on", f"{_EVENTS}; then deploy again"
     ),
     "IMPORT_ROLLBACK_COMPLETE": StackState(False, True, "an import failed, and nothing was changed", _EVENTS),
+    "IMPORT_ROLLBACK_FAILED": StackState(False, False, "an import failed, and so did its roll-back", _EVENTS),
     "REVIEW_IN_PROGRESS": StackState(
         False, True, "a change set was made and not carried out: nothing is deployed", "`alur deploy --env ENV`"
     ),

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 _COMMANDS = {
+    "audit": ("alur.cli.audit", "audit", "Compare bucket, ledger and table, file by file."),
     "completion": ("alur.cli.completion", "completion", "Print the script that completes commands in a shell."),
     "deploy": ("alur.cli.deploying", "deploy", "Check, build and deploy an environment."),
     "destroy": ("alur.cli.destroying", "destroy", "Delete an environment; its data only where that is said."),
@@ -21,7 +22,7 @@ _COMMANDS = {
     "retry": ("alur.cli.retry", "retry", "Let failed files be tried again."),
     "run": ("alur.cli.run", "run", "Run a pipeline: ingest what is new."),
     "show": ("alur.cli.show", "show", "Tell one file's whole story."),
-    "state": ("alur.cli.state", "state", "What the ledger keeps: clear it, purge it."),
+    "state": ("alur.cli.state", "state", "What the ledger keeps: clear it, purge it, rebuild it."),
     "status": ("alur.cli.status", "status", "Count files, rows and what waits, by table."),
     "local": ("alur.cli.local", "local", "The whole of it on this machine: start, use and stop the local stack."),
 }

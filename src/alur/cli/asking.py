@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import click
 from alur.cli.deployed import Deployed
 from alur.cli.output import say
 from alur.cli.words import say_number
+from alur.contracts.contract import Contract
 from alur.dispatch.asking import Asked, Asker
 
 _EXAMPLES = 20
@@ -73,12 +74,18 @@ class Heard:
         }
 
 
-def make_asker(deployed: Deployed) -> Asker:
+def make_asker(deployed: Deployed, contracts: Iterable[Contract]) -> Asker:
     """Make who asks for files again in a deployment.
 
     Args:
         deployed: which.
+        contracts: of the tables whose files may be asked for.
+
+    Raises:
+        DeploymentUnknown: nothing names the queue that one of them needs: found out before anything is changed.
     """
+    if any(deployed.takes_events(contract) for contract in contracts):
+        _ = deployed.notifier
     return Asker(
         files=deployed.files,
         storage=deployed.storage,

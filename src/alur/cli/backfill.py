@@ -76,8 +76,8 @@ def _explain(progress: Progress, contract: Contract, glob: str) -> None:
     """Say what was left out and why; exit 1 where nothing was the table's."""
     if progress.unclaimed:
         say(
-            f"not meant by {', '.join(contract.source_paths)}: {say_number(progress.unclaimed, 'file')}, of which nobody "
-            f"would know whose they are; widen Meta.source_path of {contract.class_name} and deploy, or narrow --source:"
+            f"not meant by {', '.join(contract.source_paths)}: {say_number(progress.unclaimed, 'file')}; nobody would "
+            f"know whose they are: widen Meta.source_path of {contract.class_name} and deploy, or narrow --source"
         )
         for path in progress.examples_unclaimed:
             say(f"  {path}")

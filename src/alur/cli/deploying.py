@@ -25,6 +25,7 @@ SHOWN_OUTPUTS = ("LandingBucket", "StateTable", "BatchesTable", "Database", "Lak
 """What a user needs first of a stack's outputs."""
 
 _STOP_SECONDS = 120.0
+_BELONGS_TO_SAMCONFIG = frozenset({"--config-env", "--config-file", "--region", "--stack-name"})
 
 env_required = click.option(
     "--env", "environment", metavar="ENV", required=True, help="The environment: a section of samconfig.toml, as dev."
@@ -42,6 +43,7 @@ def deploy(environment: str, dry_run: bool, as_json: bool, sam_options: Sequence
 
     With --json SAM speaks on stderr, and stdout has the stack's outputs alone.
     """
+    _refuse_redirection(sam_options)
     deployment = Deployment(environment=environment)
     section = deployment.section
     _check_declarations()
@@ -85,6 +87,14 @@ def refuse_blocked(stack: Stack | None, environment: str) -> None:
     state = stack_state(stack.status, environment, stack.name)
     if not state.takes_deploys:
         raise DeployError(f"stack {stack.name}", f"it is {stack.status}: {state.meaning}; {state.remedy}")
+
+
+def _refuse_redirection(sam_options: Sequence[str]) -> None:
+    for option in sam_options:
+        if option.partition("=")[0] in _BELONGS_TO_SAMCONFIG:
+            raise click.UsageError(
+                f"{option} would deploy where no other command looks: write it into the section of samconfig.toml"
+            )
 
 
 def _check_declarations() -> None:

@@ -29,7 +29,7 @@ def reprocess(paths: tuple[str, ...], table: str | None, yes: bool, environment:
     """
     deployed = Deployed.of(environment)
     contracts = (deployed.contract(table),) if table else deployed.contracts
-    asker = make_asker(deployed)
+    asker = make_asker(deployed, contracts)
     requests, refusals = asker.prepare(contracts, paths)
     if refusals:
         _refuse(refusals, as_json)

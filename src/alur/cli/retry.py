@@ -33,7 +33,7 @@ def retry(table: str, path: str | None, all_failed: bool, environment: str | Non
         raise click.UsageError("say which files: either --file s3://bucket/key, or --all-failed")
     deployed = Deployed.of(environment)
     contract = deployed.contract(table)
-    asker = make_asker(deployed)
+    asker = make_asker(deployed, [contract])
     heard = Heard()
     with Ticker(f"asking for failed files of {contract.ingestion_key}") as ticker:
         for items in [_one(deployed, contract, path)] if path else _failed(deployed, contract):

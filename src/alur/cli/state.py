@@ -10,10 +10,14 @@ import click
 
 from alur.cli.arguments import Age
 from alur.cli.deployed import Deployed, env_option, json_option
+from alur.cli.following import run_to_its_end
 from alur.cli.output import EXIT_FAILED, confirm, print_json, say
 from alur.cli.progress import Ticker
+from alur.cli.rebuilding import show_rebuilt
 from alur.cli.words import iso, say_number, say_time
 from alur.contracts.contract import Contract, OnOverwrite
+from alur.dispatch.task_runs import TaskRuns
+from alur.dispatch.tasks import Task
 from alur.ingestion.sources import list_sources
 from alur.ledger.clearing import clear as clear_entries
 from alur.ledger.purging import Plan, Purged, Purger
@@ -22,7 +26,7 @@ from alur.ledger.retention import MARGIN
 
 @click.group()
 def state() -> None:
-    """What the ledger keeps: clear it, purge it."""
+    """What the ledger keeps: clear it, purge it, rebuild it."""
 
 
 @state.command()
@@ -91,6 +95,40 @@ def purge(table: str, older_than: timedelta, dry_run: bool, environment: str | N
         return
     for line in report(contract, plan, purged, dry_run):
         click.echo(line)
+
+
+@state.command()
+@click.argument("table")
+@click.option("--dry-run", is_flag=True, help="Only say which; write nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@env_option
+@json_option
+def rebuild(table: str, dry_run: bool, yes: bool, environment: str | None, as_json: bool) -> None:
+    """Write the entries of TABLE that are missing, from what the table itself proves.
+
+    A run of EMR Serverless does it. An entry that is there stays as it is, and the table is not touched. Let no other
+    run of the table be going meanwhile: what one publishes is named, and the exit code is 1. What cannot be restored
+    (files that failed, claims) is in docs/audit.md. Afterwards: `alur audit TABLE`.
+    """
+    deployed = Deployed.of(environment)
+    key = deployed.contract(table).ingestion_key
+    if not dry_run and not yes:
+        say("Entries that are there stay as they are; the table is not touched. No run of it should be going.")
+        confirm(f"Write the missing entries of {key}?")
+    ended = run_to_its_end(
+        TaskRuns(deployed.deployment, deployed.clock),
+        Task.REBUILD,
+        key,
+        aftermath="what it had written by then is right: the same command again writes the rest",
+        as_json=as_json,
+        dry_run=dry_run,
+    )
+    if as_json:
+        print_json(ended.for_json())
+    else:
+        show_rebuilt(ended)
+    if ended.document["overtaken"]:
+        sys.exit(EXIT_FAILED)
 
 
 def report(contract: Contract, plan: Plan, purged: Purged, dry_run: bool) -> list[str]:

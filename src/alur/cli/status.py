@@ -107,9 +107,8 @@ def notes(one: TableStatus) -> list[str]:
     lines = []
     for number, reason in enumerate(tally.reasons[:3]):
         what = "failed most often with" if number == 0 else "then with"
-        lines.append(
-            f"{what} {reason.error_type} ({say_number(reason.files, 'file')}): {_short(reason.message or reason.example)}"
-        )
+        example = _short(reason.message or reason.example)
+        lines.append(f"{what} {reason.error_type} ({say_number(reason.files, 'file')}): {example}")
     if tally.failed_with_earlier_rows:
         lines.append(
             f"of {say_number(tally.failed_with_earlier_rows, 'failed file')} the table has an earlier version; "

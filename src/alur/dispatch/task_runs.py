@@ -82,13 +82,14 @@ class TaskRuns:
         self._jobs = Jobs(deployment.client("emr-serverless"))
         self._storage = Storage(deployment.client("s3"))
 
-    def start(self, task: Task, subject: str, *, since: datetime | None = None) -> StartedTask:
+    def start(self, task: Task, subject: str, *, since: datetime | None = None, dry_run: bool = False) -> StartedTask:
         """Start a run.
 
         Args:
             task: what it does.
             subject: to what.
             since: a pipeline's loads pass older files over.
+            dry_run: a rebuild writes nothing.
 
         Raises:
             SubmitError: EMR did not start it, or its answer was lost.
@@ -107,6 +108,7 @@ class TaskRuns:
             region=self._region(),
             max_attempts=int(name("MaxAttempts")),
             since=since,
+            dry_run=dry_run,
         )
         platform = Platform(
             environment=name("Environment"),

@@ -18,6 +18,7 @@ from alur.dispatch.sizing import CATALOG
 from alur.engine.frames import FrameStager, Written, fit_columns
 from alur.engine.iceberg import IcebergTable
 from alur.engine.staging import Staging
+from alur.engine.writing import find_at_fault
 from alur.errors import FileError, NotReadByPipeline, PipelineError, ReadFailed, UntrackedDataFrame
 from alur.ingestion.claiming import Survey
 from alur.ingestion.loads import Load, current_hand_out, current_workplace, find_load, gathering_loads, register
@@ -191,7 +192,7 @@ class PipelineStager:
             except ReadFailed:
                 unreadable: dict[str, FileError] = {}
                 for load in files.loads:
-                    unreadable |= load.reading.find_unreadable(load.sources) if load.sources else {}
+                    unreadable |= find_at_fault(place.storage, load) if load.sources else {}
                 if not unreadable:
                     raise
                 logger.warning("the pipeline is run again, without %d files that cannot be read", len(unreadable))

@@ -19,7 +19,7 @@ from alur.engine.audit import audit_table
 from alur.engine.iceberg import IcebergTable
 from alur.engine.rebuild import rebuild_ledger
 from alur.engine.runner import PipelineRunner
-from alur.errors import AlurError, PipelineError, StorageError
+from alur.errors import AlurError, PipelineError, StorageError, TableUnsupported
 from alur.ingestion.workplace import Workplace
 
 logger = logging.getLogger(__name__)
@@ -67,20 +67,25 @@ def deployment_of(arguments: TaskArguments) -> Deployment:
     )
 
 
-def _pipeline(spark: SparkSession, arguments: TaskArguments, place: Workplace) -> Mapping[str, Any]:
-    def progress(stage: str) -> None:
-        try:
-            place.storage.put_document(
-                progress_uri(arguments.lake_bucket, arguments.token), {"stage": stage, "at": to_iso(utc_now())}
-            )
-        except StorageError as error:
-            logger.warning("how far it is could not be told: %s", error)
+def _tell(arguments: TaskArguments, place: Workplace, stage: str) -> None:
+    """Say how far it is; that this fails is no reason to stop."""
+    try:
+        place.storage.put_document(
+            progress_uri(arguments.lake_bucket, arguments.token), {"stage": stage, "at": to_iso(utc_now())}
+        )
+    except StorageError as error:
+        logger.warning("how far it is could not be told: %s", error)
 
-    runner = PipelineRunner(AWSAdapter(deployment=place.deployment), progress=progress)
+
+def _pipeline(spark: SparkSession, arguments: TaskArguments, place: Workplace) -> Mapping[str, Any]:
+    runner = PipelineRunner(
+        AWSAdapter(deployment=place.deployment), progress=lambda stage: _tell(arguments, place, stage)
+    )
     return runner.run_pipeline(arguments.subject, since=arguments.since).to_document()
 
 
 def _audit(spark: SparkSession, arguments: TaskArguments, place: Workplace) -> Mapping[str, Any]:
+    _tell(arguments, place, "reading")
     report = audit_table(
         spark,
         _contract(arguments),
@@ -93,6 +98,7 @@ def _audit(spark: SparkSession, arguments: TaskArguments, place: Workplace) -> M
 
 
 def _rebuild(spark: SparkSession, arguments: TaskArguments, place: Workplace) -> Mapping[str, Any]:
+    _tell(arguments, place, "reading")
     report = rebuild_ledger(
         spark,
         _contract(arguments),
@@ -100,6 +106,7 @@ def _rebuild(spark: SparkSession, arguments: TaskArguments, place: Workplace) ->
         files=place.files,
         storage=place.storage,
         clock=utc_now,
+        is_dry_run=arguments.dry_run,
     )
     return report.to_document()
 
@@ -112,7 +119,10 @@ _DOING: Mapping[Task, Callable[[SparkSession, TaskArguments, Workplace], Mapping
 
 
 def _table(spark: SparkSession, arguments: TaskArguments) -> IcebergTable:
-    return IcebergTable(spark, f"{CATALOG}.{arguments.database}.{arguments.subject}")
+    name = f"{CATALOG}.{arguments.database}.{arguments.subject}"
+    if not spark.catalog.tableExists(name):
+        raise TableUnsupported(name, "there is no such table: nothing was ingested yet, or somebody dropped it")
+    return IcebergTable(spark, name)
 
 
 def _contract(arguments: TaskArguments) -> Contract:

@@ -10,15 +10,18 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.engine.batch import BatchRun, Workshop
 from alur.engine.frames import FrameStager, Written, fit_columns
 from alur.engine.iceberg import check_platform
 from alur.engine.job import OpenedTable
 from alur.engine.spark_reader import read_failed
-from alur.errors import AlurError, LoadLost, ReadFailed, StrictModeError, UntrackedDataFrame
+from alur.engine.staging import look_after
+from alur.errors import AlurError, FileError, LoadLost, ReadFailed, StrictModeError, UntrackedDataFrame
 from alur.ingestion.leases import keeper
 from alur.ingestion.loads import Load, LoadState, find_load
+from alur.ingestion.reading import break_the_contract
 from alur.ingestion.tracing import trace
 from alur.ingestion.workplace import Workplace
 from alur.ledger.batches import BatchResult
@@ -142,11 +145,9 @@ class LoadWriter:
 
     def _blame(self, load: Load, error: ReadFailed) -> None:
         """Fail the files that cannot be read, so that the next run goes on without them."""
-        failed = load.reading.find_unreadable(load.sources)
-        if not failed:
-            return
-        if load.strict:
-            raise StrictModeError(list(failed.values())) from error
+        failed = find_at_fault(self._place.storage, load)
+        if load.strict and (breaking := break_the_contract(failed.values())):
+            raise StrictModeError(breaking) from error
         if load.claims is not None:
             load.claims.fail([(load.items[path], reason) for path, reason in failed.items() if path in load.items])
         load.failed.update(failed)
@@ -164,6 +165,17 @@ class LoadWriter:
         counted = table.count_rows_of(load.batch_id)
         paths = tuple(load.seen)
         return WriteResult(len(paths), sum(counted.values()), _failures(load.failed), paths)
+
+
+def find_at_fault(storage: Storage, load: Load) -> dict[str, FileError]:
+    """Find the files of a load for which its read failed: gone or changed, or else not to be read by Spark.
+
+    Args:
+        storage: S3.
+        load: whose read failed.
+    """
+    moved = look_after(storage, list(load.seen.values()))
+    return moved or load.reading.find_unreadable(load.sources)
 
 
 def _check_writable(load: Load, contract: Contract) -> None:

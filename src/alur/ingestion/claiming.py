@@ -21,6 +21,7 @@ from alur.ledger.dynamo import KEYS_PER_CALL
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Candidate
 from alur.ledger.model import FileVersion, LedgerItem, Status
+from alur.ledger.retention import MARGIN
 from alur.ledger.retries import Retries
 from alur.ledger.table import Change
 from alur.ledger.transitions import Claimant, Decision, claim, decide_by_object, fail, release, remember
@@ -226,7 +227,7 @@ class SessionClaims:
     ) -> Iterator[tuple[FileVersion, LedgerItem | None]]:
         """Yield each file with its item, the newest first; what is passed over is neither looked up nor yielded.
 
-        Where every file is known the watermark is not even asked for: it only matters to one without an item.
+        The watermark is asked for only where it may matter: where a file has no item, and is older than it may be.
         """
         newest_first = sorted(versions, key=lambda version: (_date(version), version.key), reverse=True)
         position = 0
@@ -237,7 +238,9 @@ class SessionClaims:
             chunk = newest_first[position : position + KEYS_PER_CALL]
             chunk = [version for version in chunk if not bound.is_before(version)]
             items = self._files.read(self._contract.ingestion_key, [version.path for version in chunk])
-            if len(items) < len(chunk) and not bound.is_known:
+            if not bound.is_known and any(
+                version.path not in items and self._may_be_before_a_watermark(version) for version in chunk
+            ):
                 bound.moment, bound.is_known = self._files.watermark(self._contract.ingestion_key), True
             for version in chunk:
                 item = items.get(version.path)
@@ -246,6 +249,9 @@ class SessionClaims:
                 else:
                     yield version, item
             position += len(chunk)
+
+    def _may_be_before_a_watermark(self, version: FileVersion) -> bool:
+        return _date(version) < (self._clock() - MARGIN).timestamp()
 
     def _sort(
         self,

@@ -170,7 +170,7 @@ class _Tracer:
                 below[name] = wanted[name]
                 continue
             load_id = _mark(expression, name)
-            source = None if load_id else _source(expression.child())
+            source = None if load_id else _source(expression.child(), is_never_null=name in KEY_COLUMNS)
             if load_id is not None:
                 traced[name] = load_id
             elif source is not None:
@@ -230,17 +230,17 @@ def _mark(alias: Any, name: str) -> str | None:
     return None if alias.explicitMetadata().isEmpty() else str(metadata.getString(LOAD_KEY))
 
 
-def _source(expression: Any) -> int | None:
+def _source(expression: Any, *, is_never_null: bool) -> int | None:
     """Return the attribute whose very value an expression has; None: it computes one."""
     kind = str(expression.getClass().getSimpleName())
     if kind == "AttributeReference":
         identity: int = expression.exprId().id()
         return identity
     if kind == "Cast" and expression.dataType().sameType(expression.child().dataType()):
-        return _source(expression.child())
-    if kind == "Coalesce":
-        # A key column is never null, so that whatever stands behind it is never taken: fillna makes this.
-        return _source(expression.children().head())
+        return _source(expression.child(), is_never_null=is_never_null)
+    if kind == "Coalesce" and is_never_null:
+        # Whatever stands behind a key column is never taken: fillna makes this.
+        return _source(expression.children().head(), is_never_null=True)
     return None
 
 
