@@ -13,7 +13,7 @@ N ?= 20
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 $(BIN)/sam
 SOURCES = $(shell find src functions spark_app -name '*.py' -o -name 'requirements.txt')
 
-.PHONY: help setup build demo local test bench chaos lock lock-jars invoke clean
+.PHONY: help setup awscli build demo local test bench chaos aws-smoke lock lock-jars invoke clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,8 @@ $(STAMPS)/jars: ivy/jars.lock ivy/spark.xml ivy/dynamodb.xml ivy/ivysettings.xml
 	@$(BIN)/python -m alur.local.jars install
 	@touch $@
 
+awscli: $(STAMPS)/awscli ## The AWS CLI, in .alur/tools/awscli: for docs/guide.md and its tests
+
 # --------------------------------------------------------------------------------------------------- use
 
 demo: setup ## Real files through the whole flow on this machine, counted
@@ -91,9 +93,12 @@ bench: setup ## The job against plain Spark, as a ratio
 chaos: setup ## Deaths at every step on the local stack, and a recount file by file: make chaos N=20 SEED=7
 	@PYTHONPATH=tests:tests/chaos $(BIN)/python tests/chaos/run.py --rounds $(N) $(if $(SEED),--seed $(SEED))
 
+aws-smoke: setup $(STAMPS)/awscli ## What to run first in an account, with a report: make aws-smoke ENV=dev (LOCAL=1: the local stack)
+	@PYTHONPATH=tests $(BIN)/python -m smoke $(if $(ENV),--env $(ENV)) $(if $(LOCAL),--local) $(SMOKE)
+
 # -------------------------------------------------------------------------------------------------- gate
 
-test: setup build $(STAMPS)/awscli ## The gate: lint, types, imports, template, tests
+test: setup awscli build ## The gate: lint, types, imports, template, tests
 	@echo "test: ruff"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@echo "test: mypy"; $(BIN)/mypy --no-error-summary
 	@echo "test: import contracts"; log=$$(mktemp); $(BIN)/lint-imports >$$log || { cat $$log; rm -f $$log; exit 1; }; rm -f $$log

@@ -14,3 +14,18 @@ START = "alur local up --section e2e-test"
 TELL = 'eval "$(alur local env)"'
 
 STOP = "alur local down"
+
+RUN = "alur run ingest_orders --env e2e-test --wait"
+"""The guide's own, where a scenario runs it once more than the guide."""
+
+RUN_FOR_JSON = "alur run ingest_orders --env e2e-test --json"
+
+RUN_UNKNOWN = "alur run ingest_nothing --env e2e-test --wait"
+
+RUN_SINCE = "alur run ingest_orders --env e2e-test --since 2030-01-01"
+
+LIST_FAILED = "alur files orders --status failed --env e2e-test"
+
+RETRY = "alur retry orders --all-failed --env e2e-test"
+
+PURGE = "alur state purge orders --older-than 90d --env e2e-test"

@@ -132,3 +132,29 @@ def test_a_refusal_by_emr_is_a_failed_deploy() -> None:
 
     with pytest.raises(DeployError, match="AccessDeniedException"):
         stop(Denied("STARTED"))
+
+
+class TestOnlyWhereItIsIdle:
+    def stop(self, emr: Emr, timeout_seconds: float = 30) -> int:
+        stopper = ApplicationStopper(emr, monotonic=emr.monotonic, sleep=emr.sleep)
+        return stopper.stop_if_idle("app", timeout_seconds=timeout_seconds)
+
+    def test_an_application_without_runs_is_stopped_and_waited_for(self):
+        emr = Emr("STARTED", {"r1": "SUCCESS"})
+        assert self.stop(emr) == 0
+        assert (emr.calls, emr.state) == (["stop"], "STOPPED")
+
+    def test_runs_that_are_going_are_counted_and_left_alone(self):
+        emr = Emr("STARTED", {"r1": "RUNNING", "r2": "QUEUED", "r3": "FAILED"})
+        assert self.stop(emr) == 2
+        assert (emr.calls, emr.state) == ([], "STARTED")
+
+    @pytest.mark.parametrize("state", ["CREATED", "STOPPED", "TERMINATED", None])
+    def test_one_that_is_not_started_or_gone_is_left_alone(self, state):
+        emr = Emr(state)
+        assert self.stop(emr) == 0
+        assert emr.calls == []
+
+    def test_one_that_does_not_stop_in_time_ends_with_a_reason(self):
+        with pytest.raises(DeployError, match="still STARTED"):
+            self.stop(Emr("STARTED"), timeout_seconds=1)

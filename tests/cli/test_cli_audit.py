@@ -80,9 +80,10 @@ def test_where_all_agrees_it_says_so_and_where_the_whole_report_is(place: Place,
     (orders,) = emr.orders
     assert result.exit_code == 0
     assert (orders.task, orders.subject, orders.dry_run) == (Task.AUDIT, "orders", False)
-    assert "alur.bronze.orders at snapshot 5781947118336215154, 2026-11-23 10:00:00 UTC" in result.stdout
-    assert [line.split() for line in result.stdout.splitlines() if "agree " in line] == [
-        ["│", "agree", "│", "2", "│", "│"]
+    assert result.stdout.splitlines()[:3] == [
+        "alur.bronze.orders at snapshot 5781947118336215154, 2026-11-23 10:00:00 UTC",
+        "          2  agree",
+        "          1  not-seen",
     ]
     assert "3 files: bucket, ledger and table agree\n" in result.stdout
     assert f"s3://{orders.lake_bucket}/alur/runs/{orders.token}/result.json\n" in result.stdout
@@ -104,6 +105,7 @@ def test_of_a_difference_it_says_what_each_place_says_and_the_proof_and_exits_1(
         "  proof   snapshot 5781947118336215154 of 2026-11-23 10:00:00 UTC: 3 rows of version e1 by batch b1; "
         "s3://lake/alur/records/orders/b1/1.json",
     ]
+    assert "          1  rows-doubled (differs)" in lines
     assert "1 difference in 2 files; docs/audit.md says what to do about each" in lines
     assert "a.csv" not in result.stdout
 

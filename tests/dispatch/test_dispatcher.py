@@ -284,9 +284,9 @@ class FailingFor:
         if self.is_failing and any(key["ingestion_key"] == self.ingestion_key for key in keys):
             raise self.error
 
-    def read(self, keys: Any) -> Any:
+    def read(self, keys: Any, names: Any = None) -> Any:
         self._check(keys)
-        return self.inner.read(keys)
+        return self.inner.read(keys, names)
 
     def apply(self, change: Change) -> Outcome:
         self._check([change.key])

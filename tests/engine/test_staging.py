@@ -16,15 +16,18 @@ PATH = "s3://b/f/a.csv"
 
 
 class Seen:
-    """An S3 whose one object is another at each look."""
+    """An S3 whose one object is another at each look, and by default old enough at the second."""
 
-    def __init__(self, *etags: str | None, age: timedelta) -> None:
+    def __init__(self, *etags: str | None, age: timedelta, stays_young: bool = False) -> None:
         self._etags = list(etags)
         self._age = age
+        self._stays_young = stays_young
 
     def see(self, bucket: str, key: str) -> tuple[FileVersion, datetime] | None:
-        etag = self._etags.pop(0)
-        return None if etag is None else (FileVersion(bucket, key, etag, 1, None, NOW - self._age), NOW)
+        etag, age = self._etags.pop(0), self._age
+        if not self._stays_young:
+            self._age += timedelta(seconds=2)
+        return None if etag is None else (FileVersion(bucket, key, etag, 1, None, NOW - age), NOW)
 
 
 def _stage(storage: Any, slept: list[float]) -> dict[str, Any]:
@@ -50,6 +53,14 @@ def test_an_object_that_is_too_young_for_its_date_to_tell_is_looked_at_again_whe
     assert slept == [2.0]
     assert isinstance(failed[PATH], FileChanged)
     assert failed[PATH].found == "another"
+
+
+def test_an_object_that_is_written_again_at_every_look_is_not_read_and_costs_no_attempt():
+    slept: list[float] = []
+    failed = _stage(Seen(*["claimed"] * 4, age=timedelta(seconds=1), stays_young=True), slept)
+    assert slept == [2.0] * 3
+    assert isinstance(failed[PATH], FileChanged)
+    assert failed[PATH].found == "claimed"
 
 
 def test_an_object_that_is_old_enough_is_looked_at_once():

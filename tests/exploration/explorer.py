@@ -207,6 +207,8 @@ def universe_by_chance(dice: random.Random) -> Universe:
         deletes=some(0.2, 2),
         duplicates=some(0.3, 3),
         sweeps=dice.choice((2, 8, 16)),
+        # A session of older code judges by the contract as it was, and only the daily walk finds what it failed.
+        sessions=0 if deploys else some(0.3, 3),
         harm=some(0.6, 4),
         twins=some(0.4, 2),
         cancels=some(0.15),
@@ -268,6 +270,8 @@ def _happenings(world: World, dice: random.Random) -> list[tuple[float, Label]]:
         maybe(0.7, "duplicate", dice.choice(list(world.events)))
     if left("sweeps") and world.batch_table.items:
         maybe(1.5, "sweep")
+    if left("sessions") and world.bucket.things:
+        maybe(1.5, "session")
     going = [run for run in world.jobs.runs.values() if not run.state.has_ended]
     if left("harm") and world.going():
         maybe(0.5, "kill", dice.choice(world.going()).name)

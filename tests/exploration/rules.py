@@ -181,6 +181,9 @@ class Rules:
 
     def killed(self, actor: Actor) -> None:
         """Note when a function was killed."""
+        if actor.name.startswith("L"):
+            # A session may live as long as it likes; its lease is what passes.
+            return
         self.died_late |= self._world.now - actor.began_at >= self._world.lease
 
     def deployed(self) -> None:
@@ -241,7 +244,9 @@ class Rules:
         returns = files * (count("deploys") + count("wipes") + count("refusals"))
         faults = count("harm") + count("twins") + count("cancels") + count("rollbacks") + count("meddling")
         deaths = count("poisons") * (world.universe.max_attempts + 2 * files)
-        return arrivals + returns + count("slow functions") + 2 * faults + deaths + count("stillborn")
+        # What a session lets go is ingested by runs, and each time that it lets go it costs one.
+        sessions = 2 * files * count("sessions")
+        return arrivals + returns + sessions + count("slow functions") + 2 * faults + deaths + count("stillborn")
 
     def rest(self) -> None:
         """Judge a world in which nothing moves any more."""

@@ -75,6 +75,26 @@ UNIVERSES: dict[str, Place] = {
     ),
     "refused-by-the-table": _place(Universe(keys=_TWO, uploads=4, refusals=2, duplicates=2), "TableRefused"),
     "outages": _place(Universe(uploads=3, outages=4, sweeps=40, steps=1200), "RunsNeverBegan"),
+    "sessions": _place(
+        Universe(keys=_TWO, kinds=("two", "three", "bare"), uploads=5, sessions=4, duplicates=1, harm=2, sweeps=10),
+        *("session", "Lapsed", "FileChanged", "waiting", "replaced", "Released"),
+    ),
+    "sessions-of-all-kinds": _place(
+        Universe(
+            keys=_THREE,
+            kinds=("two", "bare", "header", "records", "broken", "poison"),
+            uploads=7,
+            sessions=5,
+            deletes=1,
+            forgets=1,
+            harm=2,
+            steps=800,
+        ),
+        *("session", "HeaderMismatch", "UnstorableRecords", "UnreadableFile", "KilledRun"),
+    ),
+    "sessions-that-append": _place(
+        Universe(on_overwrite=OnOverwrite.APPEND, uploads=5, sessions=4, harm=2, packs=False), "session", "Lapsed"
+    ),
     "kept-versions": _place(
         Universe(keys=("a.csv", "_c.csv"), keeps_versions=True, uploads=6, steps=300), "FileChanged", "waiting"
     ),

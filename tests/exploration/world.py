@@ -25,11 +25,14 @@ from alur.dispatch.dispatcher import Dispatcher
 from alur.dispatch.events import Delivery, Intake, ObjectCreated
 from alur.dispatch.job_arguments import JobArguments
 from alur.dispatch.submission import Submitter
-from alur.engine.batch import Workshop
+from alur.engine.batch import BatchRun, Workshop
 from alur.engine.job import run_batches
-from alur.errors import AlurError, TableUnsupported
+from alur.errors import AlurError, LoadLost, TableUnsupported
+from alur.ingestion.claiming import SessionClaims
+from alur.ingestion.sources import list_sources
 from alur.ledger.batches import Batch, BatchStore, new_batch_id
 from alur.ledger.files import FileLedger
+from alur.ledger.manifest import Manifest
 from alur.ledger.table import Attributes
 from alur.reconcile.reconciler import Reconciler
 from deployment_support import VARIABLES
@@ -38,6 +41,7 @@ from exploration.jobs import MemoryJobs, Run
 from exploration.ledger import SteppedTable
 from exploration.rules import KEY, Rules, Violation
 from exploration.scheduler import Actor, Scheduler
+from exploration.sessions import MemoryFrameStager, MemoryLoad
 from exploration.table import Engine, EngineFailed, MemoryIceberg, MemoryReader, TableInUse
 
 Label = tuple[str, ...]
@@ -80,6 +84,7 @@ class Universe:
         uploads, deletes: of objects.
         duplicates: events delivered again.
         sweeps: while everything else goes on.
+        sessions: that load and write by themselves, and renew no lease: slow ones lose their files.
         harm: runs and functions killed, runs presumed dead, calls that fail: what costs a file attempts.
         twins: runs that are begun again beside themselves.
         cancels: runs cancelled.
@@ -105,6 +110,7 @@ class Universe:
     deletes: int = 0
     duplicates: int = 0
     sweeps: int = 8
+    sessions: int = 0
     harm: int = 0
     twins: int = 0
     cancels: int = 0
@@ -330,6 +336,11 @@ class World:
         self._happened("sweeps")
         return True
 
+    def _do_session(self) -> bool:
+        self.scheduler.spawn(f"L{next(self._numbers)}", partial(self._session, self.generation), self.now)
+        self._happened("sessions")
+        return True
+
     def _do_kill(self, name: str) -> bool:
         actor = self.scheduler.actors.get(name)
         if actor is None or not actor.is_going:
@@ -478,6 +489,53 @@ class World:
         reconciler = warm.pop() if warm else self._reconciler(generation)
         reconciler.sweep()
         warm.append(reconciler)
+
+    def _session(self, generation: int) -> None:
+        contract, settings = self.contracts[generation], self._settings[generation]
+        maker, _ = self._parts(generation)
+        claims = SessionClaims(
+            contract,
+            files=self._files,
+            batches=self._batches,
+            maker=maker,
+            clock=self.clock,
+            retries=settings.retries,
+        )
+        try:
+            taken = claims.take(list_sources(self.bucket, contract.source_paths))
+        except LoadLost:
+            return
+        if taken.batch is None:
+            return
+        self.rules.sights.add("session")
+        load = MemoryLoad(contract, self.bucket, claims, taken.batch, taken.items)
+        engine = Engine()
+        try:
+            load.prepare(settings.lake_bucket, self._sleep)
+            self.scheduler.pause("the session writes")
+            table, reader = self._open_table(contract, engine)
+            token = f"load-{taken.batch.batch_id}"
+            begun = self._batches.begin(contract.ingestion_key, taken.batch.batch_id, token)
+            if begun is None:
+                return
+            workshop = Workshop(
+                contract=contract,
+                open_table=partial(self._open_table, contract, engine),
+                files=self._files,
+                batches=self._batches,
+                storage=self.bucket,
+                lake_bucket=settings.lake_bucket,
+                token=token,
+                clock=self.clock,
+                sleep=self._sleep,
+                retries=settings.retries,
+                make_nonce=lambda: f"{next(self._nonces):08x}",
+                make_stager=lambda _, batch: MemoryFrameStager(load, table, reader),
+            )
+            manifest = Manifest.from_document(self.bucket.get_document(begun.manifest_uri))
+            BatchRun(workshop, begun, manifest).run()
+        except AlurError as error:
+            load.release(error)
 
     def _reconciler(self, generation: int) -> Reconciler:
         maker, submitter = self._parts(generation)

@@ -119,13 +119,13 @@ def test_an_object_is_young_for_two_seconds_after_its_date():
     for seconds, expected in ((0, True), (1, True), (2, False), (3600, False)):
         sight = Sight()
         sight.add(dated, LONG_AGO + timedelta(seconds=seconds))
-        assert sight.has_young is expected, seconds
+        assert bool(sight.young) is expected, seconds
 
 
 def test_an_object_with_a_version_id_is_never_young():
     sight = Sight()
     sight.add(FileVersion("b", "f/a.csv", "e", 1, "v1", LONG_AGO), LONG_AGO)
-    assert not sight.has_young
+    assert not sight.young
 
 
 def test_one_young_object_among_old_ones_is_told():
@@ -133,7 +133,7 @@ def test_one_young_object_among_old_ones_is_told():
     sight = Sight()
     sight.add(young, LONG_AGO)
     sight.add(old, LONG_AGO + timedelta(hours=1))
-    assert sight.has_young
+    assert sight.young
 
 
 @pytest.mark.parametrize(

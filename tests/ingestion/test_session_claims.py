@@ -11,7 +11,7 @@ import pytest
 from alur.aws.storage import Page
 from alur.contracts.contract import OnOverwrite
 from alur.dispatch.batching import BatchMaker
-from alur.errors import HeaderMismatch, UnreadableFile
+from alur.errors import HeaderMismatch, LoadLost, UnreadableFile
 from alur.ingestion.claiming import ALL_PROCESSED, SessionClaims, Survey, Taken, is_free
 from alur.ledger.batches import Batch, BatchState, BatchStore
 from alur.ledger.files import FileLedger
@@ -33,9 +33,9 @@ class Table(MemoryTable):
         super().__init__(sort_key)
         self.asked: list[int] = []
 
-    def read(self, keys):
+    def read(self, keys, names=None):
         self.asked.append(len(keys))
-        return super().read(keys)
+        return super().read(keys, names)
 
 
 class Session:
@@ -284,6 +284,26 @@ def test_of_two_sessions_at_once_each_file_has_one_owner(session: Session) -> No
     assert set(mine.items) | set(others[0].items) == {version.path for version in versions}
     assert not set(mine.items) & set(others[0].items)
     assert len(mine.survey.held) == 20
+
+
+def test_a_session_whose_claims_took_longer_than_its_lease_lets_them_go_where_they_are_seen(session: Session) -> None:
+    original = session.files.apply
+
+    def slow(changes):
+        session.clock.advance(seconds=301)
+        (batch,) = session.batches.open().batches
+        assert session.batches.lapse(batch, session.clock())
+        session.batches.close(batch, session.clock())
+        session.files.apply = original
+        return original(changes)
+
+    session.files.apply = slow
+    with pytest.raises(LoadLost):
+        session.take(file("a"))
+    item = session.item(file("a"))
+    assert (item.status, item.error_type) == (Status.FAILED, "Released")
+    (batch,) = session.batches.open().batches
+    assert (batch.batch_id, batch.state) == (item.batch_id, BatchState.WAITING)
 
 
 def test_no_file_at_all_is_said(session: Session) -> None:

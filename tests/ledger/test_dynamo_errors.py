@@ -32,8 +32,10 @@ class Passing:
         self.statement_calls.append(len(statements))
         return self.inner.execute_statements(statements)
 
-    def get_items(self, table: str, keys: Sequence[Mapping[str, str]]) -> list[Attributes]:
-        return self.inner.get_items(table, keys)
+    def get_items(
+        self, table: str, keys: Sequence[Mapping[str, str]], names: Sequence[str] | None = None
+    ) -> list[Attributes]:
+        return self.inner.get_items(table, keys, names)
 
     def update_item(self, update: Update) -> tuple[bool, Attributes | None]:
         return self.inner.update_item(update)

@@ -288,3 +288,22 @@ def test_what_is_handed_out_is_not_the_tables_own(table: ItemTable) -> None:
     assert found is not None
     found["list"].append("b3")
     assert read(table, "a") == {**key("a"), "list": ["b1"]}
+
+
+def test_a_read_of_some_attributes_gives_those_that_are_there(table: ItemTable) -> None:
+    table.apply_all([insert("a", status="completed", file_etag="e1", other=1), insert("b", other=2)])
+    found = table.read([key("a"), key("b"), key("c")], ("file_etag", "status"))
+    assert sorted(map(str, found)) == sorted(map(str, [{"file_etag": "e1", "status": "completed"}, {}]))
+
+
+def test_a_deletion_takes_the_item_away_if_its_conditions_hold(table: ItemTable) -> None:
+    table.apply_all([insert("a", owner="me"), insert("b", owner="you")])
+    deletions = [Change(key(name), (Equals("owner", "me"),), {}, deletes=True) for name in ("a", "b", "c")]
+    outcomes = table.apply_all(deletions)
+    assert [outcome.applied for outcome in outcomes] == [True, False, True]
+    assert outcomes[1].item == {**key("b"), "owner": "you"}
+    assert (read(table, "a"), read(table, "b")) == (None, {**key("b"), "owner": "you"})
+
+
+def test_a_deletion_without_conditions_is_done_where_nothing_is_there(table: ItemTable) -> None:
+    assert table.apply_all([Change(key("gone"), (), {}, deletes=True)])[0].applied

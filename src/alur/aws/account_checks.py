@@ -103,7 +103,7 @@ def check_region(deployment: Deployment) -> Check:
         return Check(name, Outcome.FAILED, str(region), "set AWS_REGION, or `region` in samconfig.toml")
     answer = ask(lambda: deployment.client("emr-serverless").list_applications(maxResults=1))
     if not isinstance(answer, Refusal):
-        return Check(name, Outcome.OK, f"{region} offers EMR Serverless")
+        return Check(name, Outcome.OK, f"{region} offers EMR Serverless; which releases, only a deploy tells")
     if answer.is_unreachable:
         return Check(
             name,

@@ -9,6 +9,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from alur.errors import DeploymentUnknown
+
 _DENIED = frozenset(
     {
         "403",
@@ -87,6 +89,11 @@ def ask(call: Callable[[], Any]) -> Any | Refusal:
         return Refusal(str(told.get("Code", "unknown")), _one_line(told.get("Message", "")))
     except (BotoCoreError, ResponseParserError) as error:
         return Refusal(type(error).__name__, _one_line(str(error)))
+    except DeploymentUnknown as error:
+        # So `Deployment.client` says that boto3 cannot make one.
+        if not isinstance(error.__cause__, BotoCoreError):
+            raise
+        return Refusal(type(error.__cause__).__name__, _one_line(error.problem))
 
 
 def _one_line(text: str, limit: int = 300) -> str:

@@ -67,9 +67,16 @@ class BotoDynamo:
             for answer in response["Responses"]
         ]
 
-    def get_items(self, table: str, keys: Sequence[Mapping[str, str]]) -> list[Attributes]:
+    def get_items(
+        self, table: str, keys: Sequence[Mapping[str, str]], names: Sequence[str] | None = None
+    ) -> list[Attributes]:
         """See `DynamoGateway.get_items`."""
-        wanted = {table: {"Keys": [_serialized(key) for key in keys], "ConsistentRead": True}}
+        request: dict[str, Any] = {"Keys": [_serialized(key) for key in keys], "ConsistentRead": True}
+        if names is not None:
+            # By placeholders: `status` and others are words of DynamoDB's own.
+            request["ExpressionAttributeNames"] = {f"#{number}": name for number, name in enumerate(names)}
+            request["ProjectionExpression"] = ",".join(request["ExpressionAttributeNames"])
+        wanted = {table: request}
         found: list[Attributes] = []
         for round_number in range(_ROUNDS):
             with _translated("BatchGetItem"):

@@ -10,7 +10,7 @@ import click
 
 from alur.cli.deployed import Deployed, env_option, json_option
 from alur.cli.following import Ended, run_to_its_end, show_first
-from alur.cli.output import EXIT_FAILED, console, print_json, print_table
+from alur.cli.output import EXIT_FAILED, print_json
 from alur.cli.words import say_number, say_time
 from alur.clock import from_iso
 from alur.dispatch.task_runs import TaskRuns
@@ -92,11 +92,9 @@ def _proof(proof: Mapping[str, Any]) -> str:
 
 def _show(ended: Ended, differing: Sequence[Mapping[str, Any]], shows_all: bool) -> None:
     report = ended.document
-    counts = [
-        (verdict, number, "differs" if verdict in DIFFERENCES else "") for verdict, number in report["counts"].items()
-    ]
-    title = f"{report['table']} at snapshot {report['snapshot_id']}, {say_time(from_iso(report['audited_at']))}"
-    print_table(title, ("verdict", "files", ""), counts, console())
+    click.echo(f"{report['table']} at snapshot {report['snapshot_id']}, {say_time(from_iso(report['audited_at']))}")
+    for verdict, number in report["counts"].items():
+        click.echo(f"  {number:>9,}  {verdict}{' (differs)' if verdict in DIFFERENCES else ''}")
     if shows_all:
         for file in report["files"]:
             click.echo(f"{file['verdict']:<18}  {file['path']}: {file['sentence']}")

@@ -90,10 +90,10 @@ def placed_globs(table: DeclaredTable, variables: Mapping[str, str]) -> Iterator
     for text in table.contract.source_paths:
         if unknown_variables(table.contract, text):
             continue
-        bucket = VARIABLE.search(text.removeprefix("s3://").partition("/")[0])
-        unknown = bucket[0] if bucket and bucket[1] not in variables else None
+        bucket = text.removeprefix("s3://").partition("/")[0]
+        is_unknown = any(match[1] not in variables for match in VARIABLE.finditer(bucket))
         for glob in compile_glob(VARIABLE.sub(lambda match: values[match[1]], text)):
-            yield PlacedGlob(table, text, glob, unknown)
+            yield PlacedGlob(table, text, glob, bucket if is_unknown else None)
 
 
 def unknown_variables(contract: Contract, text: str) -> list[str]:

@@ -13,7 +13,7 @@ from alur.aws.deployment import Section
 
 TEMPLATE = "template.yaml"
 
-_TOP_LEVEL = re.compile(r"^(\S[^:]*):", re.MULTILINE)
+_TOP_LEVEL = re.compile(r"^([A-Za-z]\w*):", re.MULTILINE)
 _PARAMETER = re.compile(r"^ {2}(\w+):\s*$", re.MULTILINE)
 
 

@@ -9,8 +9,8 @@ not a reading of the glob that is merely like them. A form that is not known her
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from alur.contracts.globs import Glob
 
@@ -73,47 +73,69 @@ def find_overlap(first: Glob, second: Glob, max_pairs: int = MAX_PAIRS) -> Overl
     if not (first.prefix.startswith(second.prefix) or second.prefix.startswith(first.prefix)):
         return Overlap(None)
     try:
-        steps = _steps(first), _steps(second)
+        automata = _automaton(first.pattern.pattern), _automaton(second.pattern.pattern)
     except _UnknownForm:
         return Overlap(None, is_decided=False)
-    found = _walk(*steps, max_pairs)
+    found = _walk(*automata, max_pairs)
     if found.key is not None and not (first.matches(found.key) and second.matches(found.key)):
         # The expressions have the last word: were they ever read wrongly here, nobody shall be told a falsehood.
         return Overlap(None, is_decided=False)
     return found
 
 
-def _walk(first: tuple[_Step, ...], second: tuple[_Step, ...], max_pairs: int) -> Overlap:
+@dataclass(frozen=True, slots=True)
+class _Automaton:
+    """A glob's places, and where one gets from them.
+
+    Attributes:
+        steps: the places.
+        start: the places at which it begins.
+        after: by place, those at which it goes on once the place has taken a character.
+    """
+
+    steps: tuple[_Step, ...]
+    start: tuple[int, ...]
+    after: tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=4096)
+def _automaton(expression: str) -> _Automaton:
+    steps = _steps(expression)
+    after = tuple(_ahead(steps, place if step.repeats else place + 1) for place, step in enumerate(steps))
+    return _Automaton(steps, _ahead(steps, 0), after)
+
+
+def _walk(first: _Automaton, second: _Automaton, max_pairs: int) -> Overlap:
     # The third part is whether the key so far is one that a file may have: not empty, and not ending in a slash.
     Pair = tuple[int, int, bool]
-    came_from: dict[Pair, tuple[Pair, str] | None] = {}
-    waiting: deque[Pair] = deque()
-
-    def reach(places: Iterator[tuple[int, int]], may_end: bool, origin: tuple[Pair, str] | None) -> None:
-        for i, j in places:
-            if (i, j, may_end) not in came_from:
-                came_from[i, j, may_end] = origin
-                waiting.append((i, j, may_end))
-
-    reach(_pairs(_ahead(first, 0), _ahead(second, 0)), False, None)
+    came_from: dict[Pair, tuple[Pair, str] | None] = {(i, j, False): None for i in first.start for j in second.start}
+    waiting: deque[Pair] = deque(came_from)
+    end = len(first.steps), len(second.steps), True
     while waiting:
         if len(came_from) > max_pairs:
             return Overlap(None, is_decided=False)
         pair = waiting.popleft()
-        i, j, may_end = pair
-        if i == len(first) and j == len(second):
-            if may_end:
-                return Overlap(_spell(came_from, pair))
+        if pair == end:
+            return Overlap(_spell(came_from, pair))
+        i, j, _ = pair
+        if i == end[0] or j == end[1]:
             continue
-        if i == len(first) or j == len(second):
-            continue
-        common = _both(first[i].takes, second[j].takes)
-        after_i = _ahead(first, i if first[i].repeats else i + 1)
-        after_j = _ahead(second, j if second[j].repeats else j + 1)
-        for taken, is_name in ((_both(common, _without(_SLASH)), True), (_both(common, _SLASH), False)):
-            if taken:
-                reach(_pairs(after_i, after_j), is_name, (pair, _readable(taken)))
+        for taken, may_end in _common(first.steps[i].takes, second.steps[j].takes):
+            for place in first.after[i]:
+                for other in second.after[j]:
+                    reached = place, other, may_end
+                    if reached not in came_from:
+                        came_from[reached] = pair, taken
+                        waiting.append(reached)
     return Overlap(None)
+
+
+@lru_cache(maxsize=4096)
+def _common(left: _Ranges, right: _Ranges) -> tuple[tuple[str, bool], ...]:
+    """Return the characters that two places both take, one for all: a part of a name, and the slash."""
+    both = _both(left, right)
+    parts = ((_both(both, _without(_SLASH)), True), (_both(both, _SLASH), False))
+    return tuple((_readable(members), is_name) for members, is_name in parts if members)
 
 
 def _ahead(steps: tuple[_Step, ...], place: int) -> tuple[int, ...]:
@@ -137,10 +159,6 @@ def _ahead(steps: tuple[_Step, ...], place: int) -> tuple[int, ...]:
     return tuple(reached)
 
 
-def _pairs(first: tuple[int, ...], second: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    return ((i, j) for i in first for j in second)
-
-
 def _spell(
     came_from: dict[tuple[int, int, bool], tuple[tuple[int, int, bool], str] | None], end: tuple[int, int, bool]
 ) -> str:
@@ -152,9 +170,8 @@ def _spell(
     return "".join(reversed(characters))
 
 
-def _steps(glob: Glob) -> tuple[_Step, ...]:
+def _steps(text: str) -> tuple[_Step, ...]:
     """Read a glob's regular expression."""
-    text = glob.pattern.pattern
     steps: list[_Step] = []
     position = 0
     while position < len(text):

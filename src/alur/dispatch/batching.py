@@ -93,6 +93,17 @@ class BatchMaker:
         fault_point("dispatcher.batch-created")
         return batch
 
+    def renew(self, batch: Batch) -> bool:
+        """Renew the lease of a session's batch; False: it had passed, and was taken.
+
+        Args:
+            batch: what `begin` returned.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        return self._batches.renew(batch, self._clock() + timedelta(seconds=self._lease_seconds))
+
     def end(self, batch: Batch, claimed: Sequence[FileVersion]) -> Batch | None:
         """Make a batch ready for a run, with what was claimed into it; without any, close it.
 

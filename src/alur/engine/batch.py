@@ -14,7 +14,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
@@ -39,7 +39,7 @@ from alur.ingestion.objects import look_at_objects
 from alur.ledger.batches import Batch, BatchResult, BatchStore
 from alur.ledger.files import FileLedger
 from alur.ledger.manifest import Manifest
-from alur.ledger.model import FileVersion, LedgerItem, Status
+from alur.ledger.model import FileVersion, LedgerItem, Published, Status
 from alur.ledger.retries import Retries
 from alur.ledger.transitions import complete, fail, waits
 from alur.ledger.verdicts import final_error
@@ -116,11 +116,12 @@ class _Looked:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What one round came to: every item of the batch's paths, and the verdicts on those that are the batch's."""
+    """What one round came to: every item of the batch's paths, the verdicts on its own, and what the look found."""
 
     items: Mapping[str, LedgerItem]
     done: Sequence[_Done] = ()
     failed: Sequence[tuple[LedgerItem, FileError]] = ()
+    found: Mapping[str, Sequence[Found]] = field(default_factory=dict)
 
     @property
     def has_touched(self) -> bool:
@@ -221,7 +222,8 @@ class BatchRun:
         done, left = self._adopt_all(table, looked)
         # What the object is now outranks how often its claimed version was tried.
         there = look_at_objects(self._at.storage, [item.version for item in left]).found
-        return _Round(looked.items, done, [(item, self._last_word(item, there.get(item.path))) for item in left])
+        failed = [(item, self._last_word(item, there.get(item.path))) for item in left]
+        return _Round(looked.items, done, failed, looked.found)
 
     def _last_word(self, item: LedgerItem, current: FileVersion | None) -> FileError:
         if current is None:
@@ -333,7 +335,7 @@ class BatchRun:
         finally:
             table.drop_branch(branch)
         failed = [(item, staging.failed[item.path]) for item in to_read if item.path in staging.failed]
-        return _Round(items, done, failed)
+        return _Round(items, done, failed, looked.found)
 
     def _stager(self, table: PublishingTable, reader: FileReader) -> StagesFiles:
         at = self._at
@@ -428,6 +430,7 @@ class BatchRun:
                 now=now,
                 next_try_at=at.retries.next_try(error, item.attempt, now),
                 contract_fingerprint=at.contract.fingerprint,
+                previous=self._still_there(item, this.found.get(item.path, ())),
             )
             for item, error in failed
         ]
@@ -443,6 +446,16 @@ class BatchRun:
         ended = {transition.key["file_path"] for transition in transitions}
         self._note({path: item for path, item in items.items() if path in ended})
         return _Round(items, this.done, failed)
+
+    def _still_there(self, item: LedgerItem, found: Sequence[Found]) -> Published | None:
+        """Say which version a failed file still has in the table, where its item does not.
+
+        A session that died between its commit and its flip leaves rows that no item ever called completed.
+        """
+        others = [rows for rows in found if rows.batch_id not in self._batch.ids]
+        if item.previous is not None or len(others) != 1 or self._at.contract.on_overwrite is OnOverwrite.APPEND:
+            return None
+        return Published(others[0].etag, others[0].batch_id, others[0].rows, "")
 
     def _settle(self, rounds: Sequence[_Round]) -> BatchResult:
         """Close the batch if nobody waits on it, and note what became of it."""

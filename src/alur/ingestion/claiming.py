@@ -15,7 +15,7 @@ from alur.aws.storage import Page
 from alur.clock import Clock, to_iso
 from alur.contracts.contract import Contract
 from alur.dispatch.batching import BatchMaker
-from alur.errors import AlurError, FileError, Released
+from alur.errors import AlurError, FileError, LoadLost, Released
 from alur.ledger.batches import Batch, BatchState, BatchStore
 from alur.ledger.dynamo import KEYS_PER_CALL
 from alur.ledger.files import FileLedger
@@ -163,6 +163,7 @@ class SessionClaims:
             since: files whose S3 date is earlier are passed over; None: those before the table's watermark.
 
         Raises:
+            LoadLost: the claims took longer than the lease; what was claimed is released.
             AlurError: S3 or the ledger cannot be asked; what was claimed by then is released.
         """
         survey = Survey()
@@ -225,7 +226,9 @@ class SessionClaims:
     def _look_up(
         self, versions: Sequence[FileVersion], bound: _Bound, survey: Survey
     ) -> Iterator[tuple[FileVersion, LedgerItem | None]]:
-        """Yield each file with its item, the newest first; what is passed over is neither looked up nor yielded.
+        """Yield each file that is not completed, with its item, the newest first.
+
+        What is passed over is not looked up.
 
         The watermark is asked for only where it may matter: where a file has no item, and is older than it may be.
         """
@@ -237,17 +240,25 @@ class SessionClaims:
                 return
             chunk = newest_first[position : position + KEYS_PER_CALL]
             chunk = [version for version in chunk if not bound.is_before(version)]
-            items = self._files.read(self._contract.ingestion_key, [version.path for version in chunk])
+            glances = self._files.glance(self._contract.ingestion_key, [version.path for version in chunk])
             if not bound.is_known and any(
-                version.path not in items and self._may_be_before_a_watermark(version) for version in chunk
+                version.path not in glances and self._may_be_before_a_watermark(version) for version in chunk
             ):
                 bound.moment, bound.is_known = self._files.watermark(self._contract.ingestion_key), True
+            unsettled: list[FileVersion] = []
             for version in chunk:
-                item = items.get(version.path)
-                if item is None and bound.is_before(version):
+                glance = glances.get(version.path)
+                if glance is None and bound.is_before(version):
                     survey.passed_over += 1
+                elif glance is None:
+                    yield version, None
+                elif glance.status is Status.COMPLETED and glance.etag == version.etag:
+                    survey.completed += 1
                 else:
-                    yield version, item
+                    unsettled.append(version)
+            if unsettled:
+                items = self._files.read(self._contract.ingestion_key, [version.path for version in unsettled])
+                yield from ((version, items.get(version.path)) for version in unsettled)
             position += len(chunk)
 
     def _may_be_before_a_watermark(self, version: FileVersion) -> bool:
@@ -332,6 +343,11 @@ class SessionClaims:
         if not items:
             self._batches.close(batch, self._clock())
             return Taken(None, {}, survey)
+        if not self._maker.renew(batch):
+            # The claims took longer than the lease, and whoever ended it may not have seen them.
+            self.release(items.values(), "its claims took longer than its lease")
+            self._batches.reopen_lapsed(batch, self._clock())
+            raise LoadLost(batch.batch_id)
         return Taken(batch, items, survey)
 
     def _give_up(self, batch: Batch, paths: Sequence[str]) -> None:

@@ -31,18 +31,18 @@ class Sight:
     Attributes:
         found: the objects that are there, by path.
         whole_folders: URIs of folders of which the batch has at least half.
-        has_young: one of the objects was seen within two seconds of its date, and has no version id.
+        young: those of them that were seen within two seconds of their date, and have no version id.
     """
 
     found: dict[str, FileVersion] = field(default_factory=dict)
     whole_folders: set[str] = field(default_factory=set)
-    has_young: bool = False
+    young: set[str] = field(default_factory=set)
 
     def add(self, version: FileVersion, seen_at: datetime) -> None:
         """Note an object that is there."""
         self.found[version.path] = version
         if version.version_id is None and (version.last_modified is None or seen_at - version.last_modified < YOUNG):
-            self.has_young = True
+            self.young.add(version.path)
 
 
 def look_at_objects(storage: Storage, wanted: Iterable[FileVersion]) -> Sight:

@@ -24,6 +24,7 @@ from alur.ledger.model import FileVersion, LedgerItem
 from alur.ledger.paths import split_path
 
 _CHECKS_AT_ONCE = 16
+_LOOKS = 3
 
 
 def look_before(
@@ -44,7 +45,9 @@ def look_before(
     """
     wanted = [FileVersion(*split_path(path), item.etag, item.size_bytes) for path, item in items.items()]
     sight = look_at_objects(storage, wanted)
-    if sight.has_young:
+    for _ in range(_LOOKS):
+        if not sight.young:
+            break
         sleep(YOUNG.total_seconds())
         sight = look_at_objects(storage, wanted)
     failed: dict[str, FileError] = {}
@@ -52,7 +55,8 @@ def look_before(
         current = sight.found.get(path)
         if current is None:
             failed[path] = FileVanished(path)
-        elif current.etag != item.etag:
+        elif current.etag != item.etag or path in sight.young:
+            # One that is written again at every look cannot be read as what it was seen to be.
             failed[path] = FileChanged(path, item.etag, current.etag)
     return sight, failed
 

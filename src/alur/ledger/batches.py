@@ -476,6 +476,16 @@ class BatchStore:
         }
         self._table.apply(Change(_key(batch), (), sets, ("closed_at", "look_at")))
 
+    def reopen_lapsed(self, batch: Batch, now: datetime) -> None:
+        """Make a session's batch `waiting` whatever it is, so that claims that came after its lease are seen."""
+        sets = {
+            "state": BatchState.WAITING.value,
+            "open_key": batch.ingestion_key,
+            "look_at": to_iso(now),
+            "reopened": secrets.token_hex(8),
+        }
+        self._table.apply(Change(_key(batch), (), sets, ("closed_at",)))
+
     def reopen_closed(self, batch: Batch, now: datetime) -> bool:
         """`closed` -> `waiting`: one of its files was found not to be settled; False: it is not closed any more."""
         sets = {

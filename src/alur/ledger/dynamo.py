@@ -63,9 +63,11 @@ class DynamoTable:
         self._sort_key = sort_key
         self._sleep = sleep
 
-    def read(self, keys: Sequence[Mapping[str, str]]) -> list[Attributes]:
+    def read(self, keys: Sequence[Mapping[str, str]], names: Sequence[str] | None = None) -> list[Attributes]:
         """See `ItemTable.read`: BatchGetItem, 100 keys a call."""
-        return [item for some in _chunks(keys, KEYS_PER_CALL) for item in self._gateway.get_items(self._name, some)]
+        return [
+            item for some in _chunks(keys, KEYS_PER_CALL) for item in self._gateway.get_items(self._name, some, names)
+        ]
 
     def apply(self, change: Change) -> Outcome:
         """See `ItemTable.apply`: one UpdateItem."""

@@ -54,8 +54,10 @@ class DynamoGateway(Protocol):
         """BatchExecuteStatement: up to 25 statements, each with its own outcome, in order."""
         ...
 
-    def get_items(self, table: str, keys: Sequence[Mapping[str, str]]) -> list[Attributes]:
-        """BatchGetItem: up to 100 keys, strongly consistent, unprocessed keys asked for again."""
+    def get_items(
+        self, table: str, keys: Sequence[Mapping[str, str]], names: Sequence[str] | None = None
+    ) -> list[Attributes]:
+        """BatchGetItem: up to 100 keys, strongly consistent, unprocessed keys asked for again; these attributes only."""
         ...
 
     def update_item(self, update: Update) -> tuple[bool, Attributes | None]:

@@ -36,11 +36,14 @@ class MemoryTable:
         self._items: dict[tuple[str, str], dict[str, Any]] = {}
         self._lock = threading.RLock()
 
-    def read(self, keys: Sequence[Mapping[str, str]]) -> list[Attributes]:
+    def read(self, keys: Sequence[Mapping[str, str]], names: Sequence[str] | None = None) -> list[Attributes]:
         """See `ItemTable.read`."""
         with self._lock:
-            found = (self._items.get(self._id(key)) for key in keys)
-            return [copy.deepcopy(item) for item in found if item is not None]
+            found = [self._items.get(self._id(key)) for key in keys]
+            items = [copy.deepcopy(item) for item in found if item is not None]
+        if names is None:
+            return list(items)
+        return [{name: item[name] for name in names if name in item} for item in items]
 
     def apply(self, change: Change) -> Outcome:
         """See `ItemTable.apply`."""

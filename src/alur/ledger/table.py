@@ -125,8 +125,13 @@ class ItemTable(Protocol):
     answer.
     """
 
-    def read(self, keys: Sequence[Mapping[str, str]]) -> list[Attributes]:
-        """Return the items that exist among these keys, strongly consistent, in no particular order."""
+    def read(self, keys: Sequence[Mapping[str, str]], names: Sequence[str] | None = None) -> list[Attributes]:
+        """Return the items that exist among these keys, strongly consistent, in no particular order.
+
+        Args:
+            keys: which.
+            names: only these attributes of them; None: all.
+        """
         ...
 
     def apply(self, change: Change) -> Outcome:

@@ -436,6 +436,7 @@ def fail(
     now: datetime,
     next_try_at: datetime | None = None,
     contract_fingerprint: str | None = None,
+    previous: Published | None = None,
 ) -> Change:
     """End a claim: the file was not ingested, and why.
 
@@ -447,6 +448,7 @@ def fail(
         next_try_at: when it is tried again by itself; None: it is not.
         contract_fingerprint: of the contract that it was judged by; None: by that of its claim. Where it is another,
             a deploy came in between, and the file is due at once.
+        previous: the version that the table was seen to hold, where the item does not say so.
     """
     sets: dict[str, Any] = {
         "status": Status.FAILED.value,
@@ -459,6 +461,8 @@ def fail(
     if contract_fingerprint is not None and contract_fingerprint != item.contract_fingerprint:
         sets["contract_fingerprint"] = contract_fingerprint
         next_try_at = now
+    if previous is not None:
+        sets["previous"] = published_attribute(previous)
     if next_try_at is None:
         removes = ("next_try_at",)
     else:
