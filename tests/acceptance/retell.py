@@ -50,10 +50,11 @@ def retell(text: str, directory: Path) -> str:
 
         def tell(found: re.Match[str]) -> str:
             language, code, told = found[1], found[2], found[3]
-            printed = run(language, code).replace(str(project), "").replace("\r", "\n")
+            printed = run(language, code).replace(str(project), "")
             if told is None:
                 return found[0]
-            lines = [line.rstrip() for line in printed.splitlines() if line.strip()]
+            # A line that was drawn anew is what it was at last.
+            lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in printed.split("\n") if line.strip()]
             if _CUT in told.splitlines():
                 lines = [*lines[: told.splitlines().index(_CUT)], _CUT]
             return f"```{language}\n{code}```\n\n```text\n" + "\n".join(lines) + "\n```\n"

@@ -40,44 +40,45 @@ def test_1_files_are_looked_up_100_a_request_and_changed_25_a_request(world, not
     assert again == {"BatchGetItem": 1}
 
 
-def test_2_and_4_a_failed_file_says_why_and_a_new_version_of_any_file_replaces_what_was(world, notebook, terminal):
-    good, bad = f"{PLACE}/good.csv", f"{PLACE}/bad.csv"
-    world.put(good, orders(1, 2, 3))
-    world.put(bad, b"id,amount\n1,2.50\n")
+def test_2_and_4_a_failed_file_says_why_and_a_new_version_of_any_file_replaces_what_was(
+    world, notebook, terminal, project
+):
+    good, broken = f"{PLACE}/good_orders.csv", f"{PLACE}/broken.csv"
+    world.put(good, project / "test_data" / "good_orders.csv")
+    terminal.succeeds(commands.DROP_BROKEN)
     ran = terminal.type(commands.RUN)
     assert ran.code == 1
-    assert ran.stdout.startswith("ingest_orders: 1 files, 3 rows into orders; 0 skipped, 1 failed; ")
-    assert f"  failed: {bad}: HeaderMismatch: " in ran.stdout
+    assert ran.stdout.startswith("ingest_orders: 1 files, 100 rows into orders; 0 skipped, 1 failed; ")
+    assert f"  failed: {broken}: HeaderMismatch: " in ran.stdout
     assert "missing order_id" in ran.stdout
-    item = world.items()[bad]
+    item = world.items()[broken]
     assert (item["status"]["S"], item["error_type"]["S"]) == ("failed", "HeaderMismatch")
     assert "missing order_id" in item["error_message"]["S"]
-    assert item["file_path"]["S"] in terminal.succeeds(commands.LIST_FAILED).stdout
+    assert broken in terminal.succeeds(commands.LIST_FAILED).stdout
 
     # Nothing has changed, so nothing is tried.
     ran = notebook.does(run_pipeline("ingest_orders")).value
-    assert (ran["files"], ran["failed"], [failure[0] for failure in ran["failed_before"]]) == (0, [], [bad])
+    assert (ran["files"], ran["failed"], [failure[0] for failure in ran["failed_before"]]) == (0, [], [broken])
     # A person says so: it is, and fails again.
     assert terminal.succeeds(commands.RETRY).stdout == "tried again by the next `alur run`: 1 file\n"
     ran = notebook.does(run_pipeline("ingest_orders")).value
-    assert [failure[0] for failure in ran["failed"]] == [bad]
+    assert [failure[0] for failure in ran["failed"]] == [broken]
 
-    world.put(good, orders(1, 2))
-    world.put(bad, orders(4))
-    ran = terminal.succeeds(commands.RUN_FOR_JSON)
-    result = json.loads(ran.stdout)
+    terminal.succeeds(commands.CORRECT_GOOD)
+    terminal.succeeds(commands.MEND_BROKEN)
+    result = json.loads(terminal.succeeds(commands.RUN_FOR_JSON).stdout)
     assert {name: result[name] for name in ("pipeline", "table", "files", "rows", "skipped", "failed", "message")} == {
         "pipeline": "ingest_orders",
         "table": "orders",
         "files": 2,
-        "rows": 3,
+        "rows": 13,
         "skipped": 0,
         "failed": [],
         "message": None,
     }
-    assert world.status_and_rows() == {good: ("completed", 2), bad: ("completed", 1)}
-    assert notebook.does(ROWS_BY_FILE).value == {good: 2, bad: 1}
-    assert "error_type" not in world.items()[bad]
+    assert world.status_and_rows() == {good: ("completed", 10), broken: ("completed", 3)}
+    assert notebook.does(ROWS_BY_FILE).value == {good: 10, broken: 3}
+    assert "error_type" not in world.items()[broken]
 
 
 def test_3_old_entries_are_purged_a_watermark_takes_their_place_and_nothing_doubles(world, notebook, terminal):

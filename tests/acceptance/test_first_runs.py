@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from acceptance import commands
 from acceptance.guide import GUIDE
 from acceptance.terminal import Terminal, Typed
 from acceptance.world import LANDING, World
@@ -120,3 +121,9 @@ def test_the_check_finds_the_ledgers_table_and_what_is_in_it(first, stack, termi
     assert keys == {"ingestion_key": "HASH", "file_path": "RANGE"}
     assert described["Table"]["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     assert {item["file_path"]["S"]: item for item in scanned["Items"]} == stack.items()
+
+
+def test_alur_files_lists_what_the_query_shows(first, stack, terminal):
+    listed = terminal.succeeds(commands.CHECK_FILES).lines
+    assert [line.split()[-1] for line in listed] == sorted(stack.items())
+    assert {line.split()[0] for line in listed} == {"completed"}

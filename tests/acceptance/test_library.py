@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from acceptance import commands
 from acceptance.cells import ROWS_BY_FILE, UNMANAGED_ROWS, WRITE_DF, run_pipeline
 from acceptance.guide import GUIDE
 from acceptance.world import LANDING
@@ -85,12 +86,14 @@ def test_the_adapter_says_which_files_are_processed(world, notebook, files):
     ]
 
 
-def test_4_three_sources_are_one_pipeline_and_the_next_run_takes_what_is_new_in_any(world, notebook, files):
+def test_4_three_sources_are_one_pipeline_and_the_next_run_takes_what_is_new_in_any(world, notebook, terminal, files):
     place = f"s3://{LANDING}"
+    world.put(f"{place}/orders/good_orders.csv", files["good_orders"])
+    terminal.succeeds(commands.FILL_SOURCES)
     first = {
-        world.put(f"{place}/orders/good_orders.csv", files["good_orders"]): ("completed", 100),
-        world.put(f"{place}/archive/orders/edge_cases.csv", files["edge_cases"]): ("completed", 3),
-        world.put(f"{place}/backfill/orders/good_orders.csv", files["new_orders"]): ("completed", 20),
+        f"{place}/orders/good_orders.csv": ("completed", 100),
+        f"{place}/archive/orders/edge_cases.csv": ("completed", 3),
+        f"{place}/backfill/orders/new_orders.csv": ("completed", 20),
     }
     assert notebook.runs(MULTI_SOURCE, __name__).supplied == (
         "OrdersBronze",
@@ -103,7 +106,7 @@ def test_4_three_sources_are_one_pipeline_and_the_next_run_takes_what_is_new_in_
     assert world.status_and_rows() == first
 
     # One that is new beside old ones, one that breaks the contract: it says strict_mode=False.
-    new = world.put(f"{place}/backfill/orders/new_orders.csv", files["edge_cases"])
+    new = world.put(f"{place}/backfill/orders/newer.csv", files["edge_cases"])
     broken = world.put(f"{place}/archive/orders/broken.csv", b"id\n1\n")
     ran = notebook.does(run_pipeline("ingest_orders_multi_source")).value
     assert (ran["files"], ran["rows"], ran["skipped"]) == (1, 3, 3)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from acceptance.cells import BATCH_BY_FILE, WRITE_DF, load, run_pipeline
-from acceptance.guide import GUIDE
+from acceptance import commands
+from acceptance.cells import BATCH_BY_FILE, ROWS_BY_FILE, WRITE_DF, load, run_pipeline
+from acceptance.guide import GUIDE, Block
 from acceptance.world import LANDING
 
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.spark]
@@ -14,7 +15,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.spark]
 (DELETE_ALL,) = GUIDE.take("Solution 2:", __name__)
 (READ_ALL,) = GUIDE.take("Solution 3:", __name__)
 
-RUN = "alur run ingest_orders --env e2e-test --wait"
 WHERE_PRINTED = "s3://bucket/file.csv"
 """The file that Solution 1 names."""
 
@@ -52,9 +52,11 @@ def test_1_a_file_whose_entry_is_deleted_is_read_again_and_its_rows_are_replaced
 
 def test_1_the_next_alur_run_takes_the_file_whose_entry_is_deleted(world, ingested, terminal):
     edge, good = ingested
-    terminal.succeeds(DELETE_ONE.text.replace(WHERE_PRINTED, good))
+    (printed,), (typed,) = DELETE_ONE.commands, Block("", "bash", commands.DELETE_GOOD).commands
+    assert typed == printed.replace(WHERE_PRINTED, good)
+    terminal.succeeds(commands.DELETE_GOOD)
     assert set(world.items()) == {edge}
-    ran = terminal.succeeds(RUN)
+    ran = terminal.succeeds(commands.RUN)
     assert ran.stdout.startswith("ingest_orders: 1 files, 100 rows into orders; 1 skipped, 0 failed; ")
     assert world.table().rows == 103
     assert world.status_and_rows() == {edge: ("completed", 3), good: ("completed", 100)}
@@ -66,7 +68,7 @@ def test_2_after_all_entries_are_deleted_the_next_alur_run_replaces_all_rows(wor
     assert (cleared.supplied, cleared.printed) == ((), "Cleared 2 entries\n")
     assert (world.items(), world.table().rows) == ({}, 103)
 
-    ran = terminal.succeeds(RUN)
+    ran = terminal.succeeds(commands.RUN)
     assert ran.stdout.startswith("ingest_orders: 2 files, 103 rows into orders; 0 skipped, 0 failed; ")
     assert world.table().rows == 103
     after = notebook.does(BATCH_BY_FILE).value
@@ -82,3 +84,14 @@ def test_3_with_idempotency_off_a_processed_file_is_read_again_and_its_rows_doub
         notebook.does(WRITE_DF)
         assert world.table().rows == rows
     assert world.items() == {}
+
+
+def test_3_rows_that_doubled_are_single_again_after_alur_reprocess(world, ingested, notebook, terminal):
+    edge, good = ingested
+    notebook.does(READ_ALL.text.replace("s3://bucket/orders/*.csv", f"s3://{LANDING}/orders/*.csv"))
+    notebook.does(WRITE_DF)
+    assert notebook.does(ROWS_BY_FILE).value == {edge: 6, good: 200}
+    assert terminal.succeeds(commands.REPROCESS_GOOD).stdout == "read again by the next `alur run`: 1 file\n"
+    ran = notebook.does(run_pipeline("ingest_orders")).value
+    assert (ran["files"], ran["rows"]) == (1, 100)
+    assert notebook.does(ROWS_BY_FILE).value == {edge: 6, good: 100}

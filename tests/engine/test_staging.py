@@ -22,12 +22,15 @@ class Seen:
         self._etags = list(etags)
         self._age = age
         self._stays_young = stays_young
+        self._now = NOW
 
     def see(self, bucket: str, key: str) -> tuple[FileVersion, datetime] | None:
         etag, age = self._etags.pop(0), self._age
-        if not self._stays_young:
+        if self._stays_young:
+            self._now += timedelta(seconds=2)
+        else:
             self._age += timedelta(seconds=2)
-        return None if etag is None else (FileVersion(bucket, key, etag, 1, None, NOW - age), NOW)
+        return None if etag is None else (FileVersion(bucket, key, etag, 1, None, self._now - age), self._now)
 
 
 def _stage(storage: Any, slept: list[float]) -> dict[str, Any]:

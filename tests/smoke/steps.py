@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +13,7 @@ from typing import Any
 
 from alur.aws.clients import client
 from alur.aws.jobs import TERMINAL_STATES
+from alur.cli.words import say_number
 from alur.ingestion.claiming import ALL_PROCESSED
 from alur.ledger.model import LedgerItem, Status
 from smoke.bench import Bench, Outcome
@@ -209,8 +212,9 @@ def _take_up(bench: Bench, name: str) -> None:
         entry = bench.entries([name]).get(name)
         batch = bench.looks.batch(entry) if entry is not None and entry.status is Status.PROCESSING else None
         if batch is not None and batch.interactive:
-            wait = (batch.lease_until + _LEASE_MARGIN - bench.clock()).total_seconds()
-            bench.sleep(max(0.0, wait))
+            wait = max(0.0, (batch.lease_until + _LEASE_MARGIN - bench.clock()).total_seconds())
+            sys.stderr.write(f"its lease passes in {wait:.0f} s; until then the file is not free\n")
+            bench.sleep(wait)
         _run(bench)
     _wait(bench, f"{name} is completed", lambda: _is_settled(bench, name))
 
@@ -280,7 +284,7 @@ def _upload_first(bench: Bench) -> None:
 def _upload(bench: Bench, name: str, text: str) -> None:
     file = bench.write(name, text)
     bench.has_uploaded = True
-    _ok(bench.shell.type(f"aws s3 cp {file} {bench.uri(name)}"))
+    _ok(bench.shell.type(f"aws s3 cp {shlex.quote(str(file))} {bench.uri(name)}"))
 
 
 def _run(bench: Bench) -> Mapping[str, Any]:
@@ -340,7 +344,7 @@ def _status(entry: LedgerItem | None) -> str:
     if entry is None:
         return "not in the ledger"
     if entry.status is Status.COMPLETED:
-        return f"completed with {entry.rows or 0:,} rows"
+        return f"completed with {say_number(entry.rows or 0, 'row')}"
     return f"{entry.status.value}{f' ({entry.error_type}: {entry.error_message})' if entry.error_type else ''}"
 
 
@@ -350,7 +354,7 @@ def _facts(entries: Mapping[str, LedgerItem]) -> dict[str, tuple[Any, ...]]:
 
 def _told(result: Mapping[str, Any]) -> str:
     return (
-        f"{result['files']:,} files, {result['rows']:,} rows, {result['skipped']:,} skipped, "
+        f"{say_number(result['files'], 'file')}, {say_number(result['rows'], 'row')}, {result['skipped']:,} skipped, "
         f"{len(result['failed']):,} failed"
     )
 

@@ -10,7 +10,9 @@ from smoke.report import Done, Report
 
 
 def report(*steps: Done, **said: Any) -> Report:
-    return Report(**{"smoke_id": "s1", "environment": "dev", "is_local": False, "costs": (), "left": (), **said}, steps=steps)
+    return Report(
+        **{"smoke_id": "s1", "environment": "dev", "is_local": False, "costs": (), "left": (), **said}, steps=steps
+    )
 
 
 def done(title: str, seen: str = "as it was", is_as_expected: bool = True, **more: Any) -> Done:

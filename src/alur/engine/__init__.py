@@ -5,14 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from alur.engine.session import get_spark_session
+
 if TYPE_CHECKING:
     from alur.engine.adapter import AWSAdapter as AWSAdapter
     from alur.engine.runner import PipelineRunner as PipelineRunner
-    from alur.engine.session import get_spark_session as get_spark_session
 
 __all__ = ["AWSAdapter", "PipelineRunner", "get_spark_session"]
 
-_PLACES = {"AWSAdapter": "adapter", "PipelineRunner": "runner", "get_spark_session": "session"}
+_PLACES = {"AWSAdapter": "adapter", "PipelineRunner": "runner"}
 
 
 def __getattr__(name: str) -> Any:

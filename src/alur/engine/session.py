@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from pyspark.sql import SparkSession
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 def get_spark_session(app_name: str = "alur", config: Mapping[str, str] | None = None) -> SparkSession:
@@ -17,6 +19,9 @@ def get_spark_session(app_name: str = "alur", config: Mapping[str, str] | None =
         app_name: what a new session is called.
         config: further settings of a new session.
     """
+    # Here: a pipeline's module is imported where there is no Spark, to be listed and checked.
+    from pyspark.sql import SparkSession
+
     active = SparkSession.getActiveSession()
     if active is not None:
         return active

@@ -45,17 +45,20 @@ def look_before(
     """
     wanted = [FileVersion(*split_path(path), item.etag, item.size_bytes) for path, item in items.items()]
     sight = look_at_objects(storage, wanted)
+    unsteady = sight.young
     for _ in range(_LOOKS):
-        if not sight.young:
+        if not unsteady:
             break
         sleep(YOUNG.total_seconds())
-        sight = look_at_objects(storage, wanted)
+        before, sight = sight, look_at_objects(storage, wanted)
+        # Two seconds later an object is only young if it was written again.
+        unsteady = {path for path in sight.young if sight.found[path] != before.found.get(path)}
     failed: dict[str, FileError] = {}
     for path, item in items.items():
         current = sight.found.get(path)
         if current is None:
             failed[path] = FileVanished(path)
-        elif current.etag != item.etag or path in sight.young:
+        elif current.etag != item.etag or path in unsteady:
             # One that is written again at every look cannot be read as what it was seen to be.
             failed[path] = FileChanged(path, item.etag, current.etag)
     return sight, failed

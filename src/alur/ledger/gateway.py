@@ -57,7 +57,7 @@ class DynamoGateway(Protocol):
     def get_items(
         self, table: str, keys: Sequence[Mapping[str, str]], names: Sequence[str] | None = None
     ) -> list[Attributes]:
-        """BatchGetItem: up to 100 keys, strongly consistent, unprocessed keys asked for again; these attributes only."""
+        """BatchGetItem: up to 100 keys, strongly consistent, unprocessed keys asked for again; these attributes."""
         ...
 
     def update_item(self, update: Update) -> tuple[bool, Attributes | None]:
