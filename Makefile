@@ -87,8 +87,9 @@ build: .aws-sam/build/template.yaml ## What `sam deploy` would upload
 invoke: build ## Run the built dispatcher under the Lambda runtime emulator: make invoke EVENT=events/….json
 	@$(BIN)/alur local invoke $(EVENT)
 
-bench: setup ## The job against plain Spark, as a ratio
+bench: setup ## The job against plain Spark, and a load without news against a listing, as ratios
 	@PYTHONPATH=tests:tests/engine $(BIN)/python benchmarks/ingest_flights.py
+	@PYTHONPATH=tests:tests/engine $(BIN)/python benchmarks/none_new.py
 
 chaos: setup ## Deaths at every step on the local stack, and a recount file by file: make chaos N=20 SEED=7
 	@PYTHONPATH=tests:tests/chaos $(BIN)/python tests/chaos/run.py --rounds $(N) $(if $(SEED),--seed $(SEED))
@@ -103,7 +104,7 @@ test: setup awscli build ## The gate: lint, types, imports, template, tests
 	@echo "test: mypy"; $(BIN)/mypy --no-error-summary
 	@echo "test: import contracts"; log=$$(mktemp); $(BIN)/lint-imports >$$log || { cat $$log; rm -f $$log; exit 1; }; rm -f $$log
 	@echo "test: sam validate"; log=$$(mktemp); AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint >$$log 2>&1 || { cat $$log; rm -f $$log; exit 1; }; rm -f $$log
-	@echo "test: pytest"; $(BIN)/pytest
+	@echo "test: pytest"; $(BIN)/pytest -n 2 --dist loadgroup
 
 # ------------------------------------------------------------------------------------------------- locks
 

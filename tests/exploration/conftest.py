@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -22,9 +23,14 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
 
     def write(line: str) -> None:
-        if reporter is not None and capture is not None:
-            with capture.global_and_fixture_disabled():
+        if capture is None:
+            return
+        with capture.global_and_fixture_disabled():
+            if reporter is not None:
                 reporter.ensure_newline()
                 reporter.write_line(line)
+            else:
+                # A worker of pytest-xdist has no reporter; what it writes here comes through.
+                os.write(2, f"{line}\n".encode())
 
     return write

@@ -37,13 +37,13 @@ class SteppedTable:
         self._written = written
         self._indexes: deque[dict[tuple[str, str], Attributes]] = deque([{}], maxlen=7)
 
-    def read(self, keys: Sequence[Mapping[str, str]]) -> list[Attributes]:
+    def read(self, keys: Sequence[Mapping[str, str]], names: Sequence[str] | None = None) -> list[Attributes]:
         """See `ItemTable.read`: BatchGetItem reads each item at a moment of its own."""
         found: list[Attributes] = []
         for key in keys:
             if self._pause("read", key, UNAVAILABLE):
                 raise LedgerUnavailable("BatchGetItem", "injected", "")
-            found += self._table.read([key])
+            found += self._table.read([key], names)
         return found
 
     def apply(self, change: Change) -> Outcome:
