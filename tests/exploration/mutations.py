@@ -195,11 +195,12 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "no look at the table": Mutation(_without_look, Universe(uploads=3)),
     "no second look at the objects": Mutation(
-        _patched("alur.engine.staging.look_at_objects", _look_once), Universe(uploads=3)
+        _patched("alur.ingestion.preparing.look_at_objects", _look_once), Universe(uploads=3)
     ),
     "the second look compares ETags only": Mutation(
         _patched(
-            "alur.engine.staging.is_unchanged", lambda before, after: after is not None and before.etag == after.etag
+            "alur.ingestion.preparing.is_unchanged",
+            lambda before, after: after is not None and before.etag == after.etag,
         ),
         Universe(uploads=5, steps=250),
     ),

@@ -10,11 +10,11 @@ from typing import Any
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.engine.ports import FileReader, PublishingTable
-from alur.engine.staging import Staging, judge_file, look_after
+from alur.engine.staging import Staging, judge_file
 from alur.errors import AlurError, FileError, ReadFailed, UnreadableFile
 from alur.ingestion.claiming import SessionClaims
 from alur.ingestion.naming import Source
-from alur.ingestion.preparing import check_headers, look_before, name_sources
+from alur.ingestion.preparing import check_headers, confirm, look_after, look_before, name_sources
 from alur.ledger.batches import Batch
 from alur.ledger.model import LedgerItem
 from exploration.table import problem_of
@@ -44,7 +44,7 @@ class MemoryLoad:
         """Do what `load_to_bronze` does after the claims: look, compare headers, fail what is bad by name."""
         sight, failed = look_before(self.storage, self.items, sleep)
         there = [sight.found[path] for path in self.items if path not in failed]
-        failed |= check_headers(self.storage, self.contract, there)
+        failed |= confirm(self.storage, check_headers(self.storage, self.contract, there), sight.found)
         named = [version for version in there if version.path not in failed]
         sources, unnamed = name_sources(self.storage, named, lake_bucket=lake_bucket, batch_id=self.batch.batch_id)
         failed |= unnamed
@@ -70,11 +70,12 @@ class MemoryLoad:
         if moved:
             return moved
         bucket: Any = self.storage
-        return {
+        unreadable: dict[str, FileError] = {
             source.version.path: UnreadableFile(source.version.path, "broken")
             for source in self.sources
             if problem_of(bucket.bodies[source.version.etag], self.contract.column_names) == "broken"
         }
+        return confirm(self.storage, unreadable, {source.version.path: source.version for source in self.sources})
 
 
 class MemoryFrameStager:

@@ -22,9 +22,10 @@ from alur.contracts.contract import Contract
 from alur.engine.iceberg import IcebergTable
 from alur.engine.ports import Staged
 from alur.engine.spark_reader import read_failed
-from alur.engine.staging import Staging, judge_file, look_after
+from alur.engine.staging import Staging, judge_file
 from alur.errors import FileError, PipelineError, StrictModeError, UntrackedDataFrame
 from alur.ingestion.loads import Load
+from alur.ingestion.preparing import look_after
 from alur.ingestion.reader import OWN_COLUMNS
 from alur.ingestion.reading import break_the_contract
 from alur.ingestion.tracing import Trace

@@ -23,7 +23,7 @@ from alur.errors import FileError, NotReadByPipeline, PipelineError, ReadFailed,
 from alur.ingestion.claiming import Survey
 from alur.ingestion.loads import Load, current_hand_out, current_workplace, find_load, gathering_loads, register
 from alur.ingestion.naming import Source
-from alur.ingestion.preparing import check_headers, look_before, name_sources
+from alur.ingestion.preparing import check_headers, confirm, look_before, name_sources
 from alur.ingestion.reading import Reading
 from alur.ingestion.tracing import trace
 from alur.ingestion.workplace import Workplace
@@ -108,7 +108,8 @@ class BatchFiles:
         if reading.checks_headers:
             # Strict or not, a file that breaks the contract fails by itself: the others are somebody else's files.
             versions = [source.version for source in mine]
-            self.failed |= check_headers(self._storage, reading.files, versions, reading.dialect)
+            faults = check_headers(self._storage, reading.files, versions, reading.dialect)
+            self.failed |= confirm(self._storage, faults, {version.path: version for version in versions})
         sources = tuple(source for source in mine if source.version.path not in self.failed)
         load_id = secrets.token_hex(8)
         load = Load(

@@ -16,11 +16,11 @@ from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.engine.ports import FileReader, PublishingTable, Staged
 from alur.engine.verdicts import judge_records
-from alur.errors import FileChanged, FileError, FileVanished, ReadFailed, UnreadableFile
+from alur.errors import FileError, ReadFailed, UnreadableFile
 from alur.ingestion.headers import COMMA, Dialect, check_header, has_records
 from alur.ingestion.naming import Source
-from alur.ingestion.objects import Sight, is_unchanged, look_at_objects
-from alur.ingestion.preparing import check_headers, look_before, name_sources
+from alur.ingestion.objects import Sight
+from alur.ingestion.preparing import check_headers, look_after, look_before, name_sources
 from alur.ledger.model import FileVersion, LedgerItem
 
 logger = logging.getLogger(__name__)
@@ -183,24 +183,3 @@ def judge_file(
     if has_records(storage, version, dialect):
         return UnreadableFile(version.path, "it holds records, and Spark read none of them")
     return None
-
-
-def look_after(storage: Storage, read: Sequence[FileVersion]) -> dict[str, FileError]:
-    """Return which files are not, or not any more, what was seen before they were read.
-
-    Args:
-        storage: S3.
-        read: the files, as they were seen before.
-
-    Raises:
-        StorageError: S3 cannot be asked.
-    """
-    failed: dict[str, FileError] = {}
-    after = look_at_objects(storage, read).found
-    for version in read:
-        current = after.get(version.path)
-        if current is None:
-            failed[version.path] = FileVanished(version.path)
-        elif not is_unchanged(version, current):
-            failed[version.path] = FileChanged(version.path, version.etag, current.etag)
-    return failed

@@ -17,10 +17,10 @@ from alur.engine.frames import FrameStager, Written, fit_columns
 from alur.engine.iceberg import check_platform
 from alur.engine.job import OpenedTable
 from alur.engine.spark_reader import read_failed
-from alur.engine.staging import look_after
 from alur.errors import AlurError, FileError, LoadLost, ReadFailed, StrictModeError, UntrackedDataFrame
 from alur.ingestion.leases import keeper
 from alur.ingestion.loads import Load, LoadState, find_load
+from alur.ingestion.preparing import confirm, look_after
 from alur.ingestion.reading import break_the_contract
 from alur.ingestion.tracing import trace
 from alur.ingestion.workplace import Workplace
@@ -175,7 +175,7 @@ def find_at_fault(storage: Storage, load: Load) -> dict[str, FileError]:
         load: whose read failed.
     """
     moved = look_after(storage, list(load.seen.values()))
-    return moved or load.reading.find_unreadable(load.sources)
+    return moved or confirm(storage, load.reading.find_unreadable(load.sources), load.seen)
 
 
 def _check_writable(load: Load, contract: Contract) -> None:

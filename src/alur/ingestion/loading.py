@@ -27,7 +27,7 @@ from alur.ingestion.loads import (
     register,
 )
 from alur.ingestion.options import check_excluded, contract_of_files, reader_options
-from alur.ingestion.preparing import check_headers, look_before, name_sources
+from alur.ingestion.preparing import check_headers, confirm, look_before, name_sources
 from alur.ingestion.reading import Reading, break_the_contract
 from alur.ingestion.sources import list_sources, resolve_sources
 from alur.ingestion.workplace import Workplace, workplace_of
@@ -133,7 +133,8 @@ def _load_taken(reading: Reading, place: Workplace, globs: Sequence[str], taken:
         sight, failed = look_before(place.storage, taken.items, place.sleep)
         there = [sight.found[path] for path in taken.items if path not in failed]
         if reading.checks_headers:
-            failed |= check_headers(place.storage, reading.files, there, reading.dialect)
+            faults = check_headers(place.storage, reading.files, there, reading.dialect)
+            failed |= confirm(place.storage, faults, sight.found)
         sources, unnamed = name_sources(
             place.storage,
             [version for version in there if version.path not in failed],

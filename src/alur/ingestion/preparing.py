@@ -19,7 +19,7 @@ from alur.errors import (
 )
 from alur.ingestion.headers import COMMA, Dialect, check_header
 from alur.ingestion.naming import Source, copy_key, needs_copy
-from alur.ingestion.objects import YOUNG, Sight, look_at_objects
+from alur.ingestion.objects import YOUNG, Sight, is_unchanged, look_at_objects
 from alur.ledger.model import FileVersion, LedgerItem
 from alur.ledger.paths import split_path
 
@@ -127,3 +127,41 @@ def check_headers(
     with ThreadPoolExecutor(min(_CHECKS_AT_ONCE, len(versions))) as pool:
         errors = list(pool.map(check, versions))
     return {version.path: error for version, error in zip(versions, errors, strict=True) if error is not None}
+
+
+def look_after(storage: Storage, read: Sequence[FileVersion]) -> dict[str, FileError]:
+    """Return which files are not, or not any more, what was seen before they were read.
+
+    Args:
+        storage: S3.
+        read: the files, as they were seen before.
+
+    Raises:
+        StorageError: S3 cannot be asked.
+    """
+    failed: dict[str, FileError] = {}
+    after = look_at_objects(storage, read).found
+    for version in read:
+        current = after.get(version.path)
+        if current is None:
+            failed[version.path] = FileVanished(version.path)
+        elif not is_unchanged(version, current):
+            failed[version.path] = FileChanged(version.path, version.etag, current.etag)
+    return failed
+
+
+def confirm(storage: Storage, failed: Mapping[str, FileError], seen: Mapping[str, FileVersion]) -> dict[str, FileError]:
+    """Look again at files that are at fault by their bytes: these may have been another version's.
+
+    Args:
+        storage: S3.
+        failed: why files are at fault, by path.
+        seen: the files as they were seen before their bytes were, by path.
+
+    Returns:
+        The same, where a file is still what was seen; else that it changed, or is gone.
+
+    Raises:
+        StorageError: S3 cannot be asked.
+    """
+    return {**failed, **look_after(storage, [seen[path] for path in failed])} if failed else {}
