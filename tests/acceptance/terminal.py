@@ -12,7 +12,7 @@ from pathlib import Path
 
 from acceptance.guide import Block
 
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 from acceptance import commands
 from acceptance.cells import load
 from acceptance.notebook import open_notebook
+from acceptance.terminal import PATIENCE_SECONDS
 from acceptance.world import LANDING
 
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.spark]
@@ -51,9 +52,11 @@ def test_a_session_killed_before_it_writes_leaves_nothing_and_its_files_to_the_n
 def test_two_runs_at_once_ingest_every_file_once(world, dropped, terminal):
     command = commands.RUN_FOR_JSON
     with terminal.typing(command) as one, terminal.typing(command) as other:
-        ended = [process.communicate(timeout=180) for process in (one, other)]
+        ended = [process.communicate(timeout=PATIENCE_SECONDS) for process in (one, other)]
         assert (one.returncode, other.returncode) == (0, 0), ended
     results = [json.loads(stdout) for stdout, _ in ended]
+    for result in results:
+        assert (result["pipeline"], result["table"], result["failed"]) == ("ingest_orders", "orders", [])
     assert (sum(result["files"] for result in results), sum(result["rows"] for result in results)) == (2, 103)
     assert results[0]["run_id"] != results[1]["run_id"]
     assert world.table().rows == 103

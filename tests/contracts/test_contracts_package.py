@@ -18,7 +18,7 @@ def test_every_exported_name_is_there_and_sorted():
 
 
 def test_every_public_name_of_the_package_is_exported():
-    submodules = {"contract", "fields", "globs", "loading", "partitions", "routing", "table", "annotations"}
+    submodules = {"contract", "fields", "globs", "loading", "partitions", "overlaps", "routing", "table", "annotations"}
     public = {name for name in vars(alur.contracts) if not name.startswith("_")} - submodules
     assert public == set(alur.contracts.__all__)
 

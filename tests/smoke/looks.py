@@ -102,7 +102,7 @@ class Looks:
         pages = self._emr.get_paginator("list_job_runs").paginate(applicationId=application, createdAtAfter=moment)
         listed = sorted((run for page in pages for run in page["jobRuns"]), key=lambda run: run["createdAt"])
         return [
-            _cost(self._emr.get_job_run(applicationId=application, jobRunId=run["id"])["jobRun"], self._clock())
+            cost_of(self._emr.get_job_run(applicationId=application, jobRunId=run["id"])["jobRun"], self._clock())
             for run in listed
         ]
 
@@ -111,7 +111,13 @@ class Looks:
         return self._deployed.deployment.client("emr-serverless")
 
 
-def _cost(run: Mapping[str, Any], now: datetime) -> RunCost:
+def cost_of(run: Mapping[str, Any], now: datetime) -> RunCost:
+    """Read what a run has used.
+
+    Args:
+        run: as GetJobRun answers.
+        now: the present.
+    """
     billed = run.get("billedResourceUtilization") or {}
     ended = run.get("endedAt") or (run["updatedAt"] if run["state"] in ("SUCCESS", "FAILED", "CANCELLED") else now)
     return RunCost(

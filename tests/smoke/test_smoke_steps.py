@@ -59,6 +59,8 @@ class Deployment:
 
     def _do(self, words: list[str]) -> tuple[str, int]:
         match words:
+            case ["alur", "doctor", *_] if "doctor" in self.wrong.get("fails", ()):
+                return "ok       sam             sam\nFAILED   credentials     none\n1 ok, 1 failed\n", 3
             case ["alur", what, *_] if what in self.wrong.get("fails", ()):
                 return "", 1
             case ["alur", "doctor", *_]:
@@ -87,7 +89,8 @@ class Deployment:
         return "", 0
 
     def _put(self, path: str, text: str, rows: int) -> None:
-        self.objects[path] = (hashlib.md5(text.encode()).hexdigest(), rows)
+        salt = f"{len(self.typed)}" if "kms" in self.wrong else ""
+        self.objects[path] = (hashlib.md5((text + salt).encode()).hexdigest(), rows)
         if not self.takes_events:
             return
         if "killed" in path:
@@ -225,8 +228,9 @@ Smoke = Callable[..., Report]
 
 
 @pytest.fixture
-def smoke(tmp_path: Path) -> Smoke:
+def smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Smoke:
     """Goes through the whole test with a deployment; what was deployed may be destroyed, where all was as expected."""
+    monkeypatch.setattr("smoke.steps.KILLED_ROWS", (50, 500))
 
     def go(deployment: Any, *, is_forced: bool = False, may_destroy: bool | None = None) -> Report:
         bench = Bench(
@@ -268,7 +272,7 @@ def test_a_deployment_that_does_as_it_should_is_as_expected_from_deploy_to_destr
         "good_orders.csv": [100],
         "edge_cases.csv": [3],
         "new_orders.csv": [15],
-        "killed_1.csv": [50_000],
+        "killed_1.csv": [50],
     }
     assert len(report.costs) == len(deployment.runs)
 
@@ -286,7 +290,16 @@ def test_where_a_run_is_quicker_than_its_cancellation_another_file_is_tried(smok
     assert wrong(report) == {}
     (seen,) = [step.outcome.seen for step in report.steps if "killed" in step.title]
     assert seen.startswith("run r4 was quicker than its cancellation; run r5 ended CANCELLED")
-    assert deployment.table[f"{PREFIX}killed_1.csv"] == [50_000]
+    assert deployment.table[f"{PREFIX}killed_1.csv"] == [50]
+
+
+def test_where_a_key_makes_another_version_of_the_same_bytes_that_is_no_failure(smoke: Smoke):
+    deployment = Deployment(takes_events=True)
+    deployment.wrong["kms"] = True
+    report = smoke(deployment)
+    assert wrong(report) == {}
+    (seen,) = [step.outcome.seen for step in report.steps if step.title.startswith("Test 2")]
+    assert seen.endswith("the same bytes have another ETag here, and are another version")
 
 
 def test_that_no_run_could_be_killed_is_not_passed_over(smoke: Smoke):
@@ -306,7 +319,7 @@ class TestOthers:
         assert deployment.is_there
         assert not [command for command in deployment.typed if command.startswith(("alur deploy", "alur destroy"))]
         assert report.left == [
-            "50,118 rows of 4 files below orders/alur-smoke-s1/ in the table `orders`, and their entries in the ledger"
+            "168 rows of 4 files below orders/alur-smoke-s1/ in the table `orders`, and their entries in the ledger"
         ]
 
     @pytest.mark.parametrize("where", ["ledger", "bucket"])
@@ -380,7 +393,7 @@ class TestWrong:
         deployment = Deployment()
         deployment.wrong["fails"] = ["doctor"]
         report = smoke(deployment, may_destroy=True)
-        assert list(wrong(report)) == ["`alur doctor`"]
+        assert wrong(report) == {"`alur doctor`": "FAILED credentials none; 1 ok, 1 failed"}
         assert deployment.typed == ["alur doctor --env dev"]
 
     def test_a_deploy_that_left_nothing_leaves_nothing_to_destroy(self, smoke: Smoke):
