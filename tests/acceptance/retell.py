@@ -23,6 +23,9 @@ from alur.local.paths import find_paths
 _BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 _CUT = "…"
 
+# On a terminal the AWS CLI writes over these.
+_PROGRESS = re.compile("Completed .* remaining")
+
 # The harness has done these by the time that it can run any other.
 _DONE = {line for command in (commands.LAY_OUT, commands.START, commands.TELL) for line in command.strip().splitlines()}
 
@@ -53,8 +56,9 @@ def retell(text: str, directory: Path) -> str:
             printed = run(language, code).replace(str(project), "")
             if told is None:
                 return found[0]
-            # A line that was drawn anew is what it was at last.
-            lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in printed.split("\n") if line.strip()]
+            lines = [
+                line.rstrip() for line in re.split("[\r\n]", printed) if line.strip() and not _PROGRESS.match(line)
+            ]
             if _CUT in told.splitlines():
                 lines = [*lines[: told.splitlines().index(_CUT)], _CUT]
             return f"```{language}\n{code}```\n\n```text\n" + "\n".join(lines) + "\n```\n"

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_plus
 
 from alur.aws.clients import client
 from alur.aws.dynamodb import BotoDynamo
-from alur.clock import to_iso, utc_now
+from alur.clock import utc_now
 from alur.contracts import Contract, Router, load_contracts
 from alur.contracts.contract import OnOverwrite
 from alur.contracts.globs import literal_prefix
+from alur.dispatch.notifications import to_record
 from alur.errors import LocalStackError
 from alur.ledger.files import file_ledger
-from alur.ledger.model import LedgerItem, Status
+from alur.ledger.model import FileVersion, LedgerItem, Status
 
 _PUT_THREADS = 8
 _POLL_SECONDS = 0.5
@@ -266,17 +266,5 @@ def to_notification(file: Dropped, region: str) -> dict[str, Any]:
         file: what was put.
         region: the bucket's Region.
     """
-    record = {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "awsRegion": region,
-        "eventTime": to_iso(file.put_at),
-        "eventName": "ObjectCreated:Put",
-        "s3": {
-            "s3SchemaVersion": "1.0",
-            "configurationId": "replayed",
-            "bucket": {"name": file.bucket, "arn": f"arn:aws:s3:::{file.bucket}"},
-            "object": {"key": quote_plus(file.key), "size": file.size_bytes, "eTag": file.etag},
-        },
-    }
-    return {"Records": [record]}
+    version = FileVersion(file.bucket, file.key, file.etag, file.size_bytes, None, file.put_at)
+    return {"Records": [to_record(version, region=region, now=file.put_at)]}
