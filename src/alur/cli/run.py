@@ -132,7 +132,9 @@ def _show(result: Mapping[str, Any]) -> None:
         click.echo(f"{result['passed_over']:,} files older than the watermark were passed over: --since asks for them")
     for title, failures in (("failed", result["failed"]), ("failed before", result["failed_before"])):
         for failure in failures[:_LISTED]:
-            click.echo(f"  {title}: {failure['file_path']}: {failure['error_type']}: {failure['error_message']}")
+            # The message begins with the path, which stands there already.
+            reason = failure["error_message"].removeprefix(f"{failure['file_path']}: ")
+            click.echo(f"  {title}: {failure['file_path']}: {failure['error_type']}: {reason}")
         if len(failures) > _LISTED:
             click.echo(f"  … and {len(failures) - _LISTED} more: alur files {result['table']} --status failed")
     click.echo(f"logs: {result['logs']}")

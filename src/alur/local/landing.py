@@ -176,7 +176,8 @@ def to_entry(file: Dropped, item: LedgerItem | None, on_overwrite: OnOverwrite, 
         before = item.claimed_at is not None and item.claimed_at < file.put_at
         if before and (now - file.put_at).total_seconds() < _RETRY_GRACE_SECONDS:
             return Entry(file.path, "not seen yet", 0, "it failed before; it may be tried again", None)
-        return Entry(file.path, "failed", 0, f"{item.error_type}: {item.error_message}", None)
+        reason = (item.error_message or "").removeprefix(f"{item.path}: ")
+        return Entry(file.path, "failed", 0, f"{item.error_type}: {reason}", None)
     seconds = None
     if item.queryable_at is not None and item.event_at is not None:
         seconds = (item.queryable_at - item.event_at).total_seconds()
