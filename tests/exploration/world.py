@@ -286,6 +286,9 @@ class World:
         self.now += TICK
         if fault and not fault.startswith("behind"):
             self._happened("harm")
+            if name[0] in "DS":
+                # What fails when its lease has passed is as good as killed then.
+                self.rules.killed(actor)
         if self.trace is not None:
             self.trace.append(
                 f"{self.now:%H:%M:%S.%f}"[:-3] + f"  {name:<6} {actor.pending}{f'   ! {fault}' if fault else ''}"

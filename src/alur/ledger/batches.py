@@ -592,6 +592,16 @@ class BatchStore:
         as_seen = equals_or_missing("reopened", batch.reopened)
         return self._table.apply(Change(_key(batch), (as_seen,), sets, ("open_key", "look_at"), adds)).applied
 
+    def close_waiting(self, batch: Batch, now: datetime) -> bool:
+        """`waiting` -> `closed`: nobody waits on it; False: it is not as it was read any more.
+
+        Args:
+            batch: as it was read, before its files were looked at: whoever has moved it since has seen more.
+            now: the present.
+        """
+        sets = {"state": BatchState.CLOSED.value, "closed_at": to_iso(now)}
+        return self._table.apply(Change(_key(batch), _as_waiting(batch), sets, ("open_key", "look_at"))).applied
+
     def open(self, ingestion_key: str | None = None) -> Open:
         """Return what is open, of one table or of all, by time; eventually consistent: a moment behind.
 

@@ -101,7 +101,7 @@ class Visitor:
             self._release(batch, items, now)
             if contract is not None and not self._takes_events(contract):
                 # Its files wait for the next `alur run`, which looks at all of them by itself.
-                self._batches.close(batch, now)
+                self._batches.close_waiting(batch, now)
                 fault_point("reconciler.closed")
                 return Visited()
         visited = Visited()
@@ -148,7 +148,7 @@ class Visitor:
     def _leave(self, batch: Batch, visit: Visit, now: datetime, *, can_claim: bool) -> None:
         """Close a batch of which nothing is processing, or say when to come back."""
         if visit.look_at is None:
-            self._batches.close(batch, now)
+            self._batches.close_waiting(batch, now)
             fault_point("reconciler.closed")
             return
         # Without its contract nothing of it can be claimed: a later deploy may bring it back.
