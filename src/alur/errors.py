@@ -18,7 +18,7 @@
     ├── QueueError                  the event queue could not be written
     │   ├── QueueUnavailable                                                         Transient
     │   └── QueueRefused                                                             Permanent
-    ├── CatalogError                Glue could not be asked for a table
+    ├── CatalogError                Glue could not be asked for a table              Transient
     ├── SubmitError                 the job could not be started, or not be asked after
     │   ├── SubmitThrottled           certainly not started                          Transient
     │   ├── SubmitUnknown             the answer was lost: it may have been          Transient
@@ -206,7 +206,7 @@ class QueueRefused(QueueError, Permanent):
     """No access, no such queue, or a message that SQS finds invalid."""
 
 
-class CatalogError(AlurError):
+class CatalogError(AlurError, Transient):
     """Glue could not be asked for a table.
 
     Args:
