@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,14 @@ def everything_ran(request):
     """The session holds every test of this folder; else what has not run says nothing."""
     config = request.config
     missing = set(HERE.glob("test_*.py")) - {item.path for item in request.session.items}
-    if missing or config.option.keyword or config.option.markexpr or any("::" in argument for argument in config.args):
+    shared = "PYTEST_XDIST_WORKER" in os.environ
+    if (
+        shared
+        or missing
+        or config.option.keyword
+        or config.option.markexpr
+        or any("::" in argument for argument in config.args)
+    ):
         pytest.skip("only some scenarios were selected")
 
 
