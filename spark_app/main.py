@@ -10,7 +10,6 @@ from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from alur.aws.clients import client
-from alur.aws.deployment import Deployment
 from alur.aws.dynamodb import BotoDynamo
 from alur.aws.storage import Storage
 from alur.clock import utc_now
@@ -21,7 +20,7 @@ from alur.dispatch.tasks import TaskArguments, is_task
 from alur.engine.job import run_job
 from alur.engine.logs import log_as_json
 from alur.engine.pipelines import stager_of
-from alur.engine.tasks import run_task
+from alur.engine.tasks import deployment_of, run_task
 from alur.errors import ContractError
 from alur.ingestion.workplace import Workplace
 from alur.ledger.batches import batch_store
@@ -67,21 +66,8 @@ def _ingest(spark: SparkSession, orders: Sequence[str]) -> bool:
         batches=batch_store(gateway, arguments.batches_table),
         storage=Storage(client("s3")),
         clock=utc_now,
-        make_stager=(
-            None if pipeline is None else stager_of(spark, pipeline, contract, Workplace(_deployment(arguments)))
-        ),
+        make_stager=None if pipeline is None else stager_of(pipeline, contract, Workplace(deployment_of(arguments))),
     )
-
-
-def _deployment(arguments: JobArguments) -> Deployment:
-    given = {
-        "StateTable": arguments.state_table,
-        "BatchesTable": arguments.batches_table,
-        "Database": arguments.database,
-        "LandingBucket": arguments.landing_bucket,
-        "LakeBucket": arguments.lake_bucket,
-    }
-    return Deployment(region=arguments.region, given=given)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def run(session: SessionBench, batch: Batch, function: Callable[..., Any], **sou
         storage=session.storage,
         clock=utc_now,
         sleep=session.slept.append,
-        make_stager=stager_of(session.spark, declared, session.contract, session.adapter.place),
+        make_stager=stager_of(declared, session.contract, session.adapter.place),
     )
 
 

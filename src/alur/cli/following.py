@@ -8,8 +8,8 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from alur.cli.output import EXIT_FAILED, print_json, say, stop
-from alur.cli.run import follow
+from alur.cli.output import EXIT_FAILED, print_json, stop
+from alur.cli.run import follow, start
 from alur.dispatch.task_runs import StartedTask, TaskRuns, TaskState
 from alur.dispatch.tasks import Task, result_uri
 
@@ -58,8 +58,7 @@ def run_to_its_end(
         SubmitError: EMR did not start it, or cannot be asked.
         StorageError: S3 cannot be asked.
     """
-    started = runs.start(task, subject, dry_run=dry_run)
-    say(f"started {task.value} {subject}: run {started.run_id}")
+    started = start(runs, task, subject, dry_run=dry_run)
     state = follow(runs, started)
     if state.result is None or not state.result.get("done"):
         _stop_failed(started, state, aftermath, as_json)

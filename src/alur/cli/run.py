@@ -59,19 +59,21 @@ def run(pipeline: str, environment: str | None, wait: bool, since: datetime | No
     sys.exit(EXIT_FAILED if result["failed"] else 0)
 
 
-def start(runs: TaskRuns, task: Task, subject: str, *, since: datetime | None = None) -> StartedTask:
+def start(
+    runs: TaskRuns, task: Task, subject: str, *, since: datetime | None = None, dry_run: bool = False
+) -> StartedTask:
     """Start a task's run, and say which it is.
 
     Args:
         runs: starts it.
         task: what it does.
         subject: to what.
-        since: see `TaskRuns.start`.
+        since, dry_run: see `TaskRuns.start`.
 
     Raises:
         SubmitError: EMR did not start it.
     """
-    started = runs.start(task, subject, since=since)
+    started = runs.start(task, subject, since=since, dry_run=dry_run)
     say(f"started {task.value} {subject}: run {started.run_id}")
     return started
 

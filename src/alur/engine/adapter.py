@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame
 from alur.aws.catalog import table_exists
 from alur.aws.clients import resource
 from alur.aws.deployment import Deployment
-from alur.contracts.contract import Contract
 from alur.contracts.table import BronzeTable, contract_of
 from alur.dispatch.sizing import CATALOG
 from alur.engine.session import get_spark_session
@@ -124,7 +123,7 @@ class AWSAdapter:
         """
         if mode != "append":
             raise ValueError(f"mode={mode!r}: rows are appended; another version of a file replaces its rows by itself")
-        return LoadWriter(df.sparkSession, self.place).write(df, self._contract(table))
+        return LoadWriter(df.sparkSession, self.place).write(df, contract_of(table))
 
     def is_file_processed(self, ingestion_key: str, file_path: str) -> bool:
         """Say whether the ledger has a file as completed.
@@ -185,9 +184,6 @@ class AWSAdapter:
         if not outcome.applied and not _says_the_same(outcome.item, file_etag):
             status = outcome.item.status.value if outcome.item else "gone"
             raise ValueError(f"{file_path} has an entry already: it is {status}; `alur reprocess` reads it again")
-
-    def _contract(self, table: type[BronzeTable]) -> Contract:
-        return contract_of(table)
 
 
 def _says_the_same(item: LedgerItem | None, etag: str) -> bool:

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
-from alur.engine.iceberg import IcebergTable
+from alur.engine.iceberg import IcebergTable, count_by_path
 from alur.engine.ports import Staged
 from alur.engine.spark_reader import read_failed
 from alur.engine.staging import Staging, judge_file
@@ -133,16 +133,7 @@ class FrameStager:
             DataFrame.unionByName,
             [load.whole().select("_source_file", "_rescued_data") for load in self._written.loads],
         )
-        counted = (
-            rows.groupBy("_source_file")
-            .agg(
-                F.count("*").alias("rows"),
-                F.count("_rescued_data").alias("bad_rows"),
-                F.min("_rescued_data").alias("first_bad"),
-            )
-            .collect()
-        )
-        return {row["_source_file"]: Staged(row["rows"], row["bad_rows"], row["first_bad"]) for row in counted}
+        return count_by_path(rows)
 
     def _check_paths(self, staged: Mapping[str, Staged], items: Mapping[str, LedgerItem]) -> None:
         for path in staged:

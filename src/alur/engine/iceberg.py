@@ -114,16 +114,7 @@ class IcebergTable:
     def staged(self, branch: str, batch_id: str) -> dict[str, Staged]:
         """See `PublishingTable.staged`."""
         rows = self._spark.table(f"{self.name}.branch_{branch}").where(F.col("_batch_id") == batch_id)
-        counted = (
-            rows.groupBy("_source_file")
-            .agg(
-                F.count("*").alias("rows"),
-                F.count("_rescued_data").alias("bad_rows"),
-                F.min("_rescued_data").alias("first_bad"),
-            )
-            .collect()
-        )
-        return {row["_source_file"]: Staged(row["rows"], row["bad_rows"], row["first_bad"]) for row in counted}
+        return count_by_path(rows)
 
     def remove_rows(
         self, branch: str, batch_id: str, *, replaced: Sequence[tuple[str, str | None]], left_out: Sequence[str]
@@ -277,6 +268,24 @@ class IcebergTable:
         wanted = self._spark.createDataFrame([(path,) for path in paths], "_source_file string")
         within = rows.where((source >= min(paths)) & (source <= max(paths)))
         return within.join(F.broadcast(wanted), "_source_file", "left_semi")
+
+
+def count_by_path(rows: DataFrame) -> dict[str, Staged]:
+    """Count rows by their file, and those of them that cannot be stored.
+
+    Args:
+        rows: with `_source_file` and `_rescued_data`.
+    """
+    counted = (
+        rows.groupBy("_source_file")
+        .agg(
+            F.count("*").alias("rows"),
+            F.count("_rescued_data").alias("bad_rows"),
+            F.min("_rescued_data").alias("first_bad"),
+        )
+        .collect()
+    )
+    return {row["_source_file"]: Staged(row["rows"], row["bad_rows"], row["first_bad"]) for row in counted}
 
 
 def check_platform(spark: SparkSession) -> None:

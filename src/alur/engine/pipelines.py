@@ -7,14 +7,14 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.contracts.globs import compile_glob
-from alur.contracts.table import BronzeTable, contract_of
+from alur.contracts.table import BronzeTable
 from alur.decorators import Pipeline
-from alur.dispatch.sizing import CATALOG
+from alur.engine.adapter import AWSAdapter
 from alur.engine.frames import FrameStager, Written, fit_columns
 from alur.engine.iceberg import IcebergTable
 from alur.engine.staging import Staging
@@ -33,22 +33,35 @@ from alur.ledger.model import LedgerItem
 logger = logging.getLogger(__name__)
 
 
+def call(pipeline: Pipeline, read_table: Callable[[type[BronzeTable]], DataFrame]) -> DataFrame:
+    """Call a pipeline's function with its sources, and return what is to be written.
+
+    Args:
+        pipeline: the pipeline.
+        read_table: returns a bronze table's rows.
+
+    Raises:
+        PipelineError: it returned no DataFrame.
+    """
+    rows = pipeline.function(**{name: read_table(table) for name, table in pipeline.sources.items()})
+    if not isinstance(rows, DataFrame):
+        raise PipelineError(
+            pipeline.name, f"it returned {type(rows).__name__}; return the DataFrame that is to be written"
+        )
+    return rows
+
+
 def stager_of(
-    spark: SparkSession, pipeline: Pipeline, contract: Contract, place: Workplace
+    pipeline: Pipeline, contract: Contract, place: Workplace
 ) -> Callable[[IcebergTable, Batch], PipelineStager]:
     """Return what makes the stagers of a job whose table has an `on_event` pipeline.
 
     Args:
-        spark: the session.
         pipeline: the table's.
         contract: of the table.
         place: the deployment, and S3.
     """
-    database = place.deployment.name("Database")
-
-    def read_table(table: type[BronzeTable]) -> DataFrame:
-        return spark.table(f"{CATALOG}.{database}.{contract_of(table).ingestion_key}")
-
+    read_table = AWSAdapter(deployment=place.deployment).read_table
     return lambda table, batch: PipelineStager(
         pipeline=pipeline, contract=contract, table=table, place=place, batch=batch, read_table=read_table
     )
@@ -116,17 +129,11 @@ class BatchFiles:
             load_id=load_id,
             contract=reading.table,
             batch_id=self._batch_id,
-            rows=(
-                reading.rows(sources, batch_id=self._batch_id, load_id=load_id, now=self._now)
-                if sources
-                else reading.nothing(load_id, self._batch_id)
-            ),
+            rows=reading.rows(sources, batch_id=self._batch_id, load_id=load_id, now=self._now),
             survey=Survey(listed=len(mine)),
             strict=False,
-            is_managed=True,
             reading=reading,
             sources=sources,
-            seen={source.version.path: source.version for source in sources},
         )
         register(load)
         self.loads.append(load)
@@ -203,16 +210,10 @@ class PipelineStager:
         place, hand_out = current_workplace.set(self._place), current_hand_out.set(files)
         try:
             with gathering_loads():
-                sources = {name: self._read_table(table) for name, table in self._pipeline.sources.items()}
-                rows = self._pipeline.function(**sources)
+                return call(self._pipeline, self._read_table)
         finally:
             current_hand_out.reset(hand_out)
             current_workplace.reset(place)
-        if not isinstance(rows, DataFrame):
-            raise PipelineError(
-                self._pipeline.name, f"it returned {type(rows).__name__}; return the DataFrame that is to be written"
-            )
-        return rows
 
     def _stage(
         self,

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame
-
 from alur.decorators import Pipeline, find_pipeline
 from alur.engine.adapter import AWSAdapter
+from alur.engine.pipelines import call
 from alur.engine.writing import WriteResult, failures_of
-from alur.errors import PipelineError, ReadFailed
+from alur.errors import ReadFailed
 from alur.ingestion.loads import Load, current_since, current_workplace, gathering_loads
 
 logger = logging.getLogger(__name__)
@@ -113,11 +112,7 @@ class PipelineRunner:
     def _run(self, pipeline: Pipeline, loads: Sequence[Load]) -> WriteResult:
         try:
             self._progress("reading")
-            rows = pipeline.function(**self._sources(pipeline))
-            if not isinstance(rows, DataFrame):
-                raise PipelineError(
-                    pipeline.name, f"it returned {type(rows).__name__}; return the DataFrame that is to be written"
-                )
+            rows = call(pipeline, self._adapter.read_table)
             self._progress("publishing")
             return self._adapter.write_table(rows, pipeline.target)
         except BaseException as error:
@@ -127,9 +122,6 @@ class PipelineRunner:
         finally:
             for load in loads:
                 load.release(f"the pipeline {pipeline.name} did not return what it loaded")
-
-    def _sources(self, pipeline: Pipeline) -> dict[str, DataFrame]:
-        return {name: self._adapter.read_table(table) for name, table in pipeline.sources.items()}
 
     @contextmanager
     def _running(self, since: Any) -> Iterator[list[Load]]:

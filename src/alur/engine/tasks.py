@@ -12,6 +12,7 @@ from alur.aws.deployment import Deployment
 from alur.clock import to_iso, utc_now
 from alur.contracts import load_contracts
 from alur.contracts.contract import Contract
+from alur.dispatch.job_arguments import JobArguments
 from alur.dispatch.sizing import CATALOG
 from alur.dispatch.tasks import Task, TaskArguments, progress_uri, result_uri
 from alur.engine.adapter import AWSAdapter
@@ -48,11 +49,11 @@ def run_task(spark: SparkSession, arguments: TaskArguments) -> bool:
     return True
 
 
-def deployment_of(arguments: TaskArguments) -> Deployment:
-    """Return the deployment that a task's arguments name; no variable and no stack is asked.
+def deployment_of(arguments: TaskArguments | JobArguments) -> Deployment:
+    """Return the deployment that a run's arguments name; no variable and no stack is asked.
 
     Args:
-        arguments: the task's orders.
+        arguments: the run's orders.
     """
     return Deployment(
         region=arguments.region,

@@ -80,7 +80,10 @@ class LoadWriter:
         try:
             check_platform(self._spark)
             written = Written(fit_columns(rows, contract), traced, loads)
-            results = [self._write(load, written, contract) for load in loads]
+            results = self._write_all([load for load in loads if load.seen], written, contract)
+            for load in loads:
+                # Of one without files too: a second time it is not.
+                load.state = LoadState.WRITTEN
         except BaseException as error:
             for load in loads:
                 load.release(f"it could not be written: {error}")
@@ -92,11 +95,14 @@ class LoadWriter:
             tuple(path for result in results for path in result.paths),
         )
 
-    def _write(self, load: Load, written: Written, contract: Contract) -> WriteResult:
-        if not load.seen:
-            load.state = LoadState.WRITTEN
-            return WriteResult()
+    def _write_all(self, loads: Sequence[Load], written: Written, contract: Contract) -> list[WriteResult]:
+        if not loads:
+            return []
+        # One for all of them: the table is made and widened once.
         opened = OpenedTable(self._spark, self._place.deployment.name("Database"), contract, self._place.clock)
+        return [self._write(load, written, opened, contract) for load in loads]
+
+    def _write(self, load: Load, written: Written, opened: OpenedTable, contract: Contract) -> WriteResult:
         alone = Written(written.rows, written.trace, (load,))
         if not load.is_managed:
             return self._append_unmanaged(load, alone, opened)

@@ -16,7 +16,7 @@ from alur.clock import to_iso
 from alur.contracts.contract import VARIABLE, Contract
 from alur.contracts.table import BronzeTable, contract_of
 from alur.errors import FileError, StrictModeError
-from alur.ingestion.claiming import Survey, Taken
+from alur.ingestion.claiming import SessionClaims, Survey, Taken
 from alur.ingestion.leases import keeper
 from alur.ingestion.loads import (
     UNMANAGED_PREFIX,
@@ -88,15 +88,15 @@ def load_files(spark: SparkSession, request: Request) -> DataFrame:
         return hand_out.load(reading, globs)
     if not request.enable_idempotency:
         return _load_unmanaged(reading, place, globs, strict=request.strict_mode)
-    taken = place.claims(table_contract).take(
-        list_sources(place.storage, globs), since=request.since or current_since.get()
-    )
-    return _load_taken(reading, place, globs, taken, strict=request.strict_mode)
+    claims = place.claims(table_contract)
+    taken = claims.take(list_sources(place.storage, globs), since=request.since or current_since.get())
+    return _load_taken(reading, place, globs, claims, taken, strict=request.strict_mode)
 
 
-def _load_taken(reading: Reading, place: Workplace, globs: Sequence[str], taken: Taken, *, strict: bool) -> DataFrame:
+def _load_taken(
+    reading: Reading, place: Workplace, globs: Sequence[str], claims: SessionClaims, taken: Taken, *, strict: bool
+) -> DataFrame:
     load_id = secrets.token_hex(8)
-    claims = place.claims(reading.table)
     if taken.batch is None:
         message = taken.survey.say_nothing_to_read(globs)
         logger.info("%s", message, extra={"ingestion_key": reading.table.ingestion_key})
@@ -108,7 +108,6 @@ def _load_taken(reading: Reading, place: Workplace, globs: Sequence[str], taken:
             rows=reading.nothing(load_id, batch_id),
             survey=taken.survey,
             strict=strict,
-            is_managed=True,
             reading=reading,
             message=message,
         )
@@ -122,9 +121,7 @@ def _load_taken(reading: Reading, place: Workplace, globs: Sequence[str], taken:
         rows=reading.nothing(load_id, taken.batch.batch_id),
         survey=taken.survey,
         strict=strict,
-        is_managed=True,
         claims=claims,
-        workplace=place,
         batch=taken.batch,
         items=taken.items,
         reading=reading,
@@ -145,9 +142,7 @@ def _load_taken(reading: Reading, place: Workplace, globs: Sequence[str], taken:
         _fail(load, failed)
         load.items = {path: item for path, item in taken.items.items() if path not in failed}
         load.sources = tuple(sources)
-        load.seen = {source.version.path: source.version for source in sources}
-        if sources:
-            load.rows = reading.rows(sources, batch_id=load.batch_id, load_id=load_id, now=place.clock())
+        load.rows = reading.rows(sources, batch_id=load.batch_id, load_id=load_id, now=place.clock())
     except StrictModeError as error:
         load.release(f"strict_mode: {error.errors[0].path} breaks the contract")
         raise
@@ -198,16 +193,9 @@ def _load_unmanaged(reading: Reading, place: Workplace, globs: Sequence[str], *,
         contract=reading.table,
         batch_id=batch_id,
         sources=tuple(sources),
-        rows=(
-            reading.rows(sources, batch_id=batch_id, load_id=load_id, now=now)
-            if sources
-            else reading.nothing(load_id, batch_id)
-        ),
+        rows=reading.rows(sources, batch_id=batch_id, load_id=load_id, now=now),
         survey=survey,
         strict=strict,
-        is_managed=False,
-        workplace=place,
-        seen={source.version.path: source.version for source in sources},
         reading=reading,
     )
     load.failed.update({**failed, **unnamed})

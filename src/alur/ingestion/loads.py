@@ -54,10 +54,8 @@ class Load:
         rows: the DataFrame that was returned.
         survey: what became of the files that it left alone.
         strict: a file that breaks the contract breaks the load.
-        is_managed: it is tracked in the ledger.
         batch: the batch that owns its files; None: it has none, or is not tracked.
         items: its claims, by path.
-        seen: its files as they were seen before anything of them was read.
         reading: how they are read.
         sources: its files, each with the URI under which Spark reads it.
         failed: files that were failed by it, and why, by path.
@@ -71,17 +69,24 @@ class Load:
     rows: DataFrame
     survey: Survey
     strict: bool
-    is_managed: bool
     reading: Reading
     claims: SessionClaims | None = None
-    workplace: Workplace | None = None
     batch: Batch | None = None
     items: Mapping[str, LedgerItem] = field(default_factory=dict)
-    seen: Mapping[str, FileVersion] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     failed: dict[str, AlurError] = field(default_factory=dict)
     message: str | None = None
     state: LoadState = LoadState.OPEN
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether it is tracked in the ledger."""
+        return not self.batch_id.startswith(UNMANAGED_PREFIX)
+
+    @property
+    def seen(self) -> dict[str, FileVersion]:
+        """Its files as they were seen before anything of them was read, by path."""
+        return {source.version.path: source.version for source in self.sources}
 
     def whole(self) -> DataFrame:
         """Return all of its rows, with every column, read anew: what its caller left out of them included."""

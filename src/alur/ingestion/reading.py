@@ -44,7 +44,7 @@ class Reading:
     checks_headers: bool
 
     def rows(self, sources: Sequence[Source], *, batch_id: str, load_id: str, now: datetime) -> DataFrame:
-        """Return the rows of some files, lazily.
+        """Return the rows of some files, lazily; of none, no rows of the same columns.
 
         Args:
             sources: the files.
@@ -52,6 +52,8 @@ class Reading:
             load_id: the load's.
             now: becomes `_ingested_at`.
         """
+        if not sources:
+            return self.nothing(load_id, batch_id)
         rows = read_rows(
             self.spark,
             self.files,
