@@ -107,8 +107,29 @@ def test_a_file_that_spark_cannot_read_fails_alone_and_the_pipeline_is_run_witho
     session.put("broken.csv", "id,name,amount\n1,a,1\n".encode("utf-16"))
     result = run(lambda: load(session, strict_mode=False, validate=False))
     assert result.files == 1
+    assert [path for path, _, _ in result.failed] == [session.path("broken.csv")]
+    assert result.failed_before == ()
     assert session.rows() == {"a.csv": 1}
     assert session.state("broken.csv")[0] == "failed"
+
+
+def test_a_file_that_goes_away_under_a_pipeline_is_told_as_failed_by_the_run_that_goes_on_without_it(
+    session: SessionBench, run: Run
+) -> None:
+    session.put("a.csv", rows_of(1))
+    session.put("gone.csv", rows_of(2))
+    turns: list[int] = []
+
+    def deleting() -> DataFrame:
+        rows = load(session, strict_mode=False)
+        turns.append(1)
+        session.delete("gone.csv")
+        return rows
+
+    result = run(deleting)
+    assert (len(turns), result.files, session.rows()) == (2, 1, {"a.csv": 1})
+    assert [(path, kind) for path, kind, _ in result.failed] == [(session.path("gone.csv"), "FileVanished")]
+    assert (result.failed_before, result.skipped) == ((), 0)
 
 
 def test_sources_are_read_and_handed_in_by_name(session: SessionBench, session_for: MakeBench, run: Run) -> None:

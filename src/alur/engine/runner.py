@@ -96,6 +96,7 @@ class PipelineRunner:
         """
         pipeline = find_pipeline(name, self._package)
         began = time.monotonic()
+        unreadable: list[tuple[str, str, str]] = []
         for attempt in range(1, _READS + 1):
             with self._running(since) as loads:
                 try:
@@ -105,8 +106,9 @@ class PipelineRunner:
                     if attempt == _READS or not any(load.failed for load in loads):
                         raise
                     logger.warning("the pipeline %s is run again, without the files that cannot be read", name)
+                    unreadable += failures_of(loads)
                     continue
-                return _report(pipeline, loads, result, time.monotonic() - began)
+                return _report(pipeline, loads, result, unreadable, time.monotonic() - began)
         raise AssertionError("the loop returns or raises")
 
     def _run(self, pipeline: Pipeline, loads: Sequence[Load]) -> WriteResult:
@@ -134,10 +136,23 @@ class PipelineRunner:
             current_since.reset(moment)
 
 
-def _report(pipeline: Pipeline, loads: Sequence[Load], result: WriteResult, seconds: float) -> RunResult:
+def _report(
+    pipeline: Pipeline,
+    loads: Sequence[Load],
+    result: WriteResult,
+    unreadable: Sequence[tuple[str, str, str]],
+    seconds: float,
+) -> RunResult:
     surveys = [load.survey for load in loads]
-    before = tuple((file.path, file.error_type, file.reason) for survey in surveys for file in survey.failed)
-    unwritten = tuple(failure for failure in failures_of(loads) if failure not in result.failed)
+    # What failed in an earlier turn of this very run, the last turn found failed before.
+    now_failed = {path for path, _, _ in unreadable}
+    before = tuple(
+        (file.path, file.error_type, file.reason)
+        for survey in surveys
+        for file in survey.failed
+        if file.path not in now_failed
+    )
+    unwritten = tuple(failure for failure in (*unreadable, *failures_of(loads)) if failure not in result.failed)
     messages = [load.message for load in loads if load.message]
     run = RunResult(
         pipeline=pipeline.name,
@@ -145,7 +160,7 @@ def _report(pipeline: Pipeline, loads: Sequence[Load], result: WriteResult, seco
         files=result.files,
         rows=result.rows,
         listed=sum(survey.listed for survey in surveys),
-        skipped=sum(survey.skipped for survey in surveys),
+        skipped=sum(survey.skipped - sum(file.path in now_failed for file in survey.failed) for survey in surveys),
         passed_over=sum(survey.passed_over for survey in surveys),
         held=sum(len(survey.held) for survey in surveys),
         failed=(*result.failed, *unwritten),
