@@ -94,7 +94,7 @@ def test_a_file_that_goes_away_before_it_is_read_fails_alone_and_comes_back(sess
     session.put("b.csv", rows_of(2))
     rows = session.load()
     session.delete("a.csv")
-    with pytest.raises(ReadFailed):
+    with pytest.raises(ReadFailed, match=r"a\.csv: the object is not in the bucket any more"):
         session.write(rows)
     assert (session.state("a.csv"), session.state("b.csv")) == (("failed", "FileVanished"), ("failed", "Released"))
     assert session.run_once().files == 1

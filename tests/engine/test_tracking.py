@@ -8,8 +8,9 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from session_bench import MakeBench, SessionBench
-from workbench import rows_of
+from workbench import once_before, rows_of
 
+from alur.engine.iceberg import IcebergTable
 from alur.errors import UntrackedDataFrame
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
@@ -140,6 +141,32 @@ def test_a_load_is_written_once(session: SessionBench) -> None:
     with pytest.raises(UntrackedDataFrame, match="written already"):
         session.write(rows.withColumn("name", F.lit("again")))
     assert session.rows() == {"a.csv": 1}
+
+
+def test_a_call_that_fails_beside_the_one_that_writes_lets_nothing_of_the_load_go(
+    session: SessionBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.put("a.csv", rows_of(1))
+    rows = session.load()
+
+    def another_call() -> None:
+        with pytest.raises(UntrackedDataFrame, match="another call is writing the load"):
+            session.write(rows.withColumn("no_column", F.lit(1)))
+        assert session.state("a.csv")[0] == "processing"
+
+    once_before(monkeypatch, IcebergTable, "commit", another_call)
+    assert session.write(rows).rows == 1
+    assert session.state("a.csv") == ("completed", 1)
+
+
+def test_of_two_loads_of_which_one_was_written_the_other_stays_as_it_was(session: SessionBench) -> None:
+    session.put("x/a.csv", rows_of(1))
+    session.put("y/b.csv", rows_of(2))
+    written, left = session.load(session.glob("x/*")), session.load(session.glob("y/*"))
+    session.write(written)
+    with pytest.raises(UntrackedDataFrame, match="written already"):
+        session.write(left.unionByName(written))
+    assert session.write(left).files == 1
 
 
 def test_a_frame_of_no_load_is_refused(session: SessionBench) -> None:

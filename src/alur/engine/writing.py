@@ -19,7 +19,7 @@ from alur.engine.job import OpenedTable
 from alur.engine.spark_reader import read_failed
 from alur.errors import AlurError, FileError, LoadLost, ReadFailed, StrictModeError, UntrackedDataFrame
 from alur.ingestion.leases import keeper
-from alur.ingestion.loads import Load, LoadState, find_load
+from alur.ingestion.loads import Load, LoadState, begin_writing, find_load
 from alur.ingestion.preparing import confirm, look_after
 from alur.ingestion.reading import break_the_contract
 from alur.ingestion.tracing import trace
@@ -76,7 +76,8 @@ class LoadWriter:
         traced = trace(rows)
         loads = tuple(find_load(load_id) for load_id in traced.load_ids)
         for load in loads:
-            _check_writable(load, contract)
+            _check_target(load, contract)
+        begin_writing(loads)
         try:
             check_platform(self._spark)
             written = Written(fit_columns(rows, contract), traced, loads)
@@ -140,7 +141,9 @@ class LoadWriter:
         try:
             result = BatchRun(workshop, begun, manifest, note=ended.update).run()
         except ReadFailed as error:
-            self._blame(load, error)
+            if failed := self._blame(load, error):
+                named = "; ".join(str(reason) for reason in failed.values())
+                raise ReadFailed(named, bytes_at_fault=error.bytes_at_fault) from error
             raise
         keeper.let_go(batch)
         if not result.completed + result.failed + result.retried:
@@ -149,8 +152,8 @@ class LoadWriter:
         load.state = LoadState.WRITTEN
         return _told(load, result, ended)
 
-    def _blame(self, load: Load, error: ReadFailed) -> None:
-        """Fail the files that cannot be read, so that the next run goes on without them."""
+    def _blame(self, load: Load, error: ReadFailed) -> dict[str, FileError]:
+        """Fail the files that cannot be read, so that the next run goes on without them; return why."""
         failed = find_at_fault(self._place.storage, load)
         if load.strict and (breaking := break_the_contract(failed.values())):
             raise StrictModeError(breaking) from error
@@ -158,6 +161,7 @@ class LoadWriter:
             load.claims.fail([(load.items[path], reason) for path, reason in failed.items() if path in load.items])
         load.failed.update(failed)
         load.items = {path: item for path, item in load.items.items() if path not in failed}
+        return failed
 
     def _append_unmanaged(self, load: Load, written: Written, opened: OpenedTable) -> WriteResult:
         """Append, with no look, no claim and no record: duplicates are what was asked for."""
@@ -184,20 +188,12 @@ def find_at_fault(storage: Storage, load: Load) -> dict[str, FileError]:
     return moved or confirm(storage, load.reading.find_unreadable(load.sources), load.seen)
 
 
-def _check_writable(load: Load, contract: Contract) -> None:
+def _check_target(load: Load, contract: Contract) -> None:
     if load.contract.ingestion_key != contract.ingestion_key:
         raise UntrackedDataFrame(
             "write_table",
             f"the load is for {load.contract.class_name}, and it is written into {contract.class_name}: "
             "load with that target, or write it into its own",
-        )
-    if load.state is LoadState.WRITTEN:
-        raise UntrackedDataFrame(
-            "write_table", "the load was written already, and a second time would double its rows: load again"
-        )
-    if load.state is LoadState.RELEASED:
-        raise UntrackedDataFrame(
-            "write_table", "the load ended unwritten, and its files may be another's by now: load again"
         )
 
 

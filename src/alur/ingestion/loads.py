@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -36,11 +37,23 @@ class LoadState(StrEnum):
     OPEN = "open"
     """Its files are claimed, and nothing of it is written."""
 
+    WRITING = "writing"
+    """A call is writing it, perhaps in another thread: nobody else may, and nobody else lets its files go."""
+
     WRITTEN = "written"
     """It was written: a second time it is not."""
 
     RELEASED = "released"
     """It ended unwritten: its files are free."""
+
+
+_WHY_NOT = {
+    LoadState.WRITING: "another call is writing the load just now: wait for it",
+    LoadState.WRITTEN: "the load was written already, and a second time would double its rows: load again",
+    LoadState.RELEASED: "the load ended unwritten, and its files may be another's by now: load again",
+}
+
+_writing = threading.Lock()
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +112,7 @@ class Load:
         Args:
             reason: why it was not written.
         """
-        if self.state is not LoadState.OPEN:
+        if self.state not in (LoadState.OPEN, LoadState.WRITING):
             return
         self.state = LoadState.RELEASED
         if self.batch is None or self.claims is None:
@@ -135,6 +148,23 @@ def find_load(load_id: str) -> Load:
     if load_id not in _loads:
         raise UntrackedDataFrame("load_to_bronze", f"this process did not make the load {load_id}: load the files here")
     return _loads[load_id]
+
+
+def begin_writing(loads: Sequence[Load]) -> None:
+    """Take loads for a write: all of them, or none.
+
+    Args:
+        loads: what is to be written.
+
+    Raises:
+        UntrackedDataFrame: one of them was written, let go, or is being written.
+    """
+    with _writing:
+        for load in loads:
+            if load.state is not LoadState.OPEN:
+                raise UntrackedDataFrame("write_table", _WHY_NOT[load.state])
+        for load in loads:
+            load.state = LoadState.WRITING
 
 
 _current_run: ContextVar[list[Load] | None] = ContextVar("alur_current_run", default=None)
