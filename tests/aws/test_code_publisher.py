@@ -3,26 +3,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
+from alur.aws.clients import client
 from alur.aws.code_archive import PackedCode
 from alur.aws.code_publisher import CodePublisher
 from alur.errors import DeployError
+from alur.local.environment import Endpoints
+from bucket_support import delete_bucket
 
-BUCKET = "artifacts"
+BUCKET = "code-publisher-artifacts"
 OLD = PackedCode(b"old archive", b"old entry point", "0" * 64)
 NEW = PackedCode(b"new archive", b"new entry point", "f" * 64)
 
 
 @pytest.fixture
-def s3() -> Iterator[Any]:
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
+def s3(aws_servers: Endpoints) -> Iterator[Any]:
+    s3 = client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    yield s3
+    delete_bucket(s3, BUCKET)
 
 
 def tags(s3: Any, digest: str, name: str) -> dict[str, str]:

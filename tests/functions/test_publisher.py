@@ -8,14 +8,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
+from alur.aws.clients import client
 from alur.aws.custom_resource import ResourceAnswer, ResourceRequest
 from alur.errors import DeployError
+from alur.local.environment import Endpoints
+from bucket_support import delete_bucket
 
-BUCKET = "artifacts"
+BUCKET = "publisher-function-artifacts"
 APP = Path(__file__).parents[2] / "functions" / "publisher" / "app.py"
 
 
@@ -76,32 +77,32 @@ def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def publisher(layer: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+def publisher(layer: Path, aws_servers: Endpoints, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "alur")
     specification = importlib.util.spec_from_file_location("publisher_app_under_test", APP)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    with mock_aws():
-        s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
-        s3.create_bucket(Bucket=BUCKET)
-        found = Publisher(module, s3)
+    s3 = client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    found = Publisher(module, s3)
 
-        class Stopper:
-            def __init__(self, client: Any) -> None:
-                assert client == "emr-serverless client"
+    class Stopper:
+        def __init__(self, client: Any) -> None:
+            assert client == "emr-serverless client"
 
-            def stop(self, application_id: str, *, timeout_seconds: float) -> None:
-                found.stopped.append((application_id, timeout_seconds))
+        def stop(self, application_id: str, *, timeout_seconds: float) -> None:
+            found.stopped.append((application_id, timeout_seconds))
 
-        def answered(_: ResourceRequest, answer: ResourceAnswer) -> None:
-            found.answers.append(answer)
+    def answered(_: ResourceRequest, answer: ResourceAnswer) -> None:
+        found.answers.append(answer)
 
-        monkeypatch.setattr(module, "client", lambda service: s3 if service == "s3" else f"{service} client")
-        monkeypatch.setattr(module, "ApplicationStopper", Stopper)
-        monkeypatch.setattr(module, "send", answered)
-        yield found
+    monkeypatch.setattr(module, "client", lambda service: s3 if service == "s3" else f"{service} client")
+    monkeypatch.setattr(module, "ApplicationStopper", Stopper)
+    monkeypatch.setattr(module, "send", answered)
+    yield found
+    delete_bucket(s3, BUCKET)
 
 
 def test_a_create_publishes_the_code_and_answers_where_it_is(publisher: Publisher) -> None:
