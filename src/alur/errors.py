@@ -31,6 +31,7 @@
     │   ├── UnstorableRecords                                                        Permanent
     │   ├── UnreadableFile                                                           Permanent
     │   ├── TableRefused              the table cannot take rows of its contract     Outside
+    │   ├── ContractNarrowed          the contract drops or narrows a column         Outside
     │   ├── NotReadByPipeline         the table's pipeline did not load or write it  Permanent
     │   ├── KilledRun                 its run died whenever it was read, alone       Permanent
     │   ├── FileUnavailable           S3 failed while it was read                    Transient
@@ -58,6 +59,8 @@ carries the facts as attributes, and its message is made of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 
 class Transient(Exception):
@@ -250,6 +253,35 @@ class SubmitRefused(SubmitError, Permanent):
     """Certainly not started: the request is invalid, not permitted, or the application is gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """A column that is of one type in a table, and of another in its contract.
+
+    Args:
+        column: its name.
+        old: the table's type.
+        new: the contract's; None: the contract has no such column.
+    """
+
+    column: str
+    old: str
+    new: str | None
+
+    @property
+    def refusal(self) -> str:
+        """What is wrong with it where it may not be, and what to do."""
+        if self.new is None:
+            return (
+                f"column {self.column} is {self.old} in the table, and the contract has none of that name; declare it "
+                "again, nullable, with a source_name where the files call it otherwise, or drop it from the table "
+                "yourself"
+            )
+        return (
+            f"column {self.column} is {self.old} in the table and {self.new} in the contract; declare it "
+            f"{self.old} again, and put what needs another type into a column of another name"
+        )
+
+
 class FileError(AlurError):
     """Why one file was not ingested. Its class name is the item's `error_type`, its text the `error_message`.
 
@@ -263,39 +295,81 @@ class FileError(AlurError):
         self.path = path
         self.problem = problem
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker hands it to the driver; the constructors of subclasses take other arguments than the message.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[FileError], arguments: tuple[Any, ...], facts: dict[str, Any]) -> FileError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(facts)
+    return error
+
+
+_MOST_NAMES = 30
+
+
+def _listed(names: Sequence[str], separator: str = ", ") -> str:
+    """Return names in a line, the first of many only."""
+    rest = len(names) - _MOST_NAMES
+    # A name can be as long as a record: a file that is no CSV has such.
+    shown = separator.join(name if len(name) <= 100 else f"{name[:100]}…" for name in names[:_MOST_NAMES])
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
 
 class HeaderMismatch(FileError, Permanent):
     """The file's header is not the contract's.
 
     Args:
         path: `s3://bucket/key`.
-        expected: the contract's columns, in order.
-        found: the file's columns, in order.
+        expected: the contract's names, in order.
+        found: the file's names, in order.
+        missing: the required names that the file lacks; None: all of `expected` that are not in `found`.
+        extra: the file's names that the contract does not allow; None: all of `found` that are not in `expected`.
+        repeated: the names that the file has more than once.
+        suggestions: what may have been meant, a sentence each.
     """
 
-    def __init__(self, path: str, expected: Sequence[str], found: Sequence[str]) -> None:
-        missing = [name for name in expected if name not in found]
-        extra = [name for name in found if name not in expected]
+    def __init__(
+        self,
+        path: str,
+        expected: Sequence[str],
+        found: Sequence[str],
+        *,
+        missing: Sequence[str] | None = None,
+        extra: Sequence[str] | None = None,
+        repeated: Sequence[str] = (),
+        suggestions: Sequence[str] = (),
+    ) -> None:
+        if missing is None:
+            missing = [name for name in expected if name not in found]
+        if extra is None:
+            extra = [name for name in found if name not in expected]
         parts = []
         if missing:
-            parts.append(f"missing {', '.join(missing)}")
+            parts.append(f"missing {_listed(missing)}")
         if extra:
-            parts.append(f"not in the contract {', '.join(extra)}")
+            parts.append(f"not in the contract {_listed(extra)}")
+        if repeated:
+            parts.append(f"more than once {_listed(repeated)}")
         if not parts:
             parts.append("the same columns in another order, or one of them twice")
+        parts.extend(suggestions)
         super().__init__(
             path,
-            f"the header breaks the contract ({'; '.join(parts)}); expected {','.join(expected)}; "
-            f"found {','.join(found)}; change the file or the contract",
+            f"the header breaks the contract ({'; '.join(parts)}); expected {_listed(expected, ',')}; "
+            f"found {_listed(found, ',')}; change the file or the contract",
         )
         self.expected = tuple(expected)
         self.found = tuple(found)
         self.missing = tuple(missing)
         self.extra = tuple(extra)
+        self.repeated = tuple(repeated)
+        self.suggestions = tuple(suggestions)
 
 
 class EmptyFile(FileError, Permanent):
-    """The file has no bytes, not even a header.
+    """The file has no record, not even a header.
 
     Args:
         path: `s3://bucket/key`.
@@ -324,16 +398,19 @@ class UnstorableRecords(FileError, Permanent):
         bad_records: how many.
         all_records: of how many.
         first: the first of them, and what is wrong with it.
+        limit: which limit that breaks, and where it is set; empty: nobody set one.
     """
 
-    def __init__(self, path: str, bad_records: int, all_records: int, first: str) -> None:
+    def __init__(self, path: str, bad_records: int, all_records: int, first: str, limit: str = "") -> None:
         super().__init__(
             path,
-            f"{bad_records} of {all_records} records cannot be stored under the contract; one of them: {first}",
+            f"{bad_records} of {all_records} records cannot be stored under the contract"
+            f"{f', {limit}; the first' if limit else '; one'} of them: {first}",
         )
         self.bad_records = bad_records
         self.all_records = all_records
         self.first = first
+        self.limit = limit
 
 
 class UnreadableFile(FileError, Permanent):
@@ -385,6 +462,25 @@ class TableRefused(FileError, Outside):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, f"the table cannot take its rows: {reason}; then upload the file again")
         self.reason = reason
+
+
+class ContractNarrowed(FileError, Outside):
+    """The contract drops a column of its table, or gives it a type that does not hold what the table's does.
+
+    Args:
+        path: `s3://bucket/key`.
+        table: `catalog.database.table`.
+        refused: the columns, with the table's type and the contract's.
+    """
+
+    def __init__(self, path: str, table: str, refused: Sequence[ColumnChange]) -> None:
+        super().__init__(
+            path,
+            f"the contract narrows {table}: {'; '.join(change.refusal for change in refused)}; the file is tried again "
+            "when the contract changes",
+        )
+        self.table = table
+        self.refused = tuple(refused)
 
 
 class NotReadByPipeline(FileError, Permanent):
@@ -618,7 +714,17 @@ class CommitUnknown(PublishError, Transient):
 
 
 class TableUnsupported(PublishError, Permanent):
-    """The table's settings or columns do not fit: until the table or the contract changes nothing can be published."""
+    """The table's settings or columns do not fit: until the table or the contract changes nothing can be published.
+
+    Args:
+        table: `catalog.database.table`.
+        problem: what does not fit, and the remedy.
+        refused: the columns that the contract drops or narrows, if it is they that do not fit.
+    """
+
+    def __init__(self, table: str, problem: str, refused: Sequence[ColumnChange] = ()) -> None:
+        super().__init__(table, "; ".join([problem, *(change.refusal for change in refused)]))
+        self.refused = tuple(refused)
 
 
 class PlatformUnsupported(PublishError, Permanent):

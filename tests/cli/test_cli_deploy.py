@@ -8,6 +8,7 @@ import pytest
 
 from alur.aws.clients import client
 from alur.aws.stacks import Stacks
+from catalog_support import create_iceberg_table
 from project_support import call, forget_credentials, forget_project, make_project, table
 from sam_support import install_sam, without
 from stack_support import create_stack, write_samconfig
@@ -32,6 +33,10 @@ def stack(project):
 @pytest.fixture
 def sam(project, monkeypatch):
     return install_sam(project, monkeypatch)
+
+
+def database_of(stack):
+    return stack.replace("-", "_")
 
 
 @pytest.fixture
@@ -171,6 +176,25 @@ class TestOnMoto:
         assert "ROLLBACK_COMPLETE" in answer.stderr
         assert "alur destroy --env dev" in answer.stderr
         assert sam.calls == []
+
+    def test_a_contract_that_narrows_a_deployed_table_is_not_built(self, stack, sam):
+        create_stack(stack, outputs={**OUTPUTS, "Database": database_of(stack)})
+        columns = {"id": "bigint", "price": "string", "note": "date"}
+        create_iceberg_table(database_of(stack), "orders", columns, bucket=f"lake-{stack}")
+        answer = call("deploy", "--env", "dev")
+        assert answer.exit_code == 1
+        assert "error: contracts.orders.OrdersBronze: column price is string in the table" in answer.stderr
+        assert "error: contracts.orders.OrdersBronze: column note is date in the table" in answer.stderr
+        assert "nothing was built or deployed" in answer.stderr
+        assert sam.calls == []
+
+    def test_a_contract_that_widens_a_deployed_table_is_deployed_and_that_is_said(self, stack, sam):
+        create_stack(stack, outputs={**OUTPUTS, "Database": database_of(stack)})
+        create_iceberg_table(database_of(stack), "orders", {"id": "int"}, bucket=f"lake-{stack}")
+        answer = call("deploy", "--env", "dev")
+        assert answer.exit_code == 0
+        assert "info: contracts.orders.OrdersBronze: the next run widens column id from int to bigint" in answer.stderr
+        assert len(sam.calls) == 2
 
     def test_outputs_that_cannot_be_read_do_not_undo_a_deploy(self, stack, sam):
         answer = call("deploy", "--env", "dev")

@@ -8,6 +8,8 @@ import pytest
 
 from alur.aws.clients import client
 from alur.contracts import overlaps
+from alur.errors import CatalogError
+from catalog_support import create_iceberg_table
 from project_support import call, forget_project, make_project, table
 from stack_support import create_stack, write_samconfig
 
@@ -279,3 +281,116 @@ class TestInAnEnvironment:
         answer = call("validate", "--env", "prod")
         assert answer.exit_code == 3
         assert "prod" in answer.stderr
+
+
+class TestAgainstDeployedTables:
+    PRICED = {"id": "bigint", "price": "decimal(12,2)", "_batch_id": "string"}
+
+    @pytest.fixture
+    def deployed(self, project, aws_servers):
+        """Deploys one contract of `id` (bigint) and `price` (decimal(12,2)), over a table of these columns."""
+
+        def make(columns, partitions=(), more=""):
+            name = uuid.uuid4().hex[:8]
+            directory = project(
+                {"contracts/orders.py": table("Orders", "s3://${LandingBucket}/orders/*.csv", more=more)}
+            )
+            write_samconfig(directory, "dev", f"stack-{name}")
+            outputs = {"LandingBucket": f"landing-{name}", "Database": f"base_{name}"}
+            create_stack(f"stack-{name}", outputs=outputs)
+            client("s3").create_bucket(Bucket=f"landing-{name}")
+            if columns is not None:
+                create_iceberg_table(f"base_{name}", "orders", columns, bucket=f"lake-{name}", partitions=partitions)
+            return name
+
+        return make
+
+    def test_a_table_that_is_as_its_contract_says_has_no_findings(self, deployed):
+        deployed(self.PRICED, [("id", "bucket[4]")], more='partition_by = ["bucket(4, id)"]')
+        assert findings("--env", "dev") == (0, [])
+
+    def test_a_table_that_is_not_made_yet_has_none_either(self, deployed):
+        deployed(None)
+        assert findings("--env", "dev") == (0, [])
+
+    def test_what_will_be_added_and_widened_is_said_and_no_warning(self, deployed):
+        deployed({"id": "int"})
+        code, found = findings("--env", "dev")
+        assert code == 0
+        assert [(level, where) for level, where, _ in found] == [("info", "contracts.orders.OrdersBronze")] * 2
+        assert "the next run widens column id from int to bigint" in found[0][2]
+        assert "the next run adds column price, decimal(12,2)" in found[1][2]
+        answer = call("validate", "--env", "dev")
+        assert answer.stdout.splitlines()[-1] == "1 tables, 0 pipelines: 0 errors, 0 warnings"
+        assert answer.stdout.startswith("info: contracts.orders.OrdersBronze: the next run widens column id")
+
+    def test_what_would_be_dropped_or_narrowed_is_an_error_each(self, deployed):
+        deployed({"id": "string", "price": "decimal(14,2)", "note": "date"})
+        code, found = findings("--env", "dev")
+        assert code == 1
+        assert [(level, where) for level, where, _ in found] == [("error", "contracts.orders.OrdersBronze")] * 3
+        assert "column id is string in the table and bigint in the contract" in found[0][2]
+        assert "column price is decimal(14,2) in the table and decimal(12,2) in the contract" in found[1][2]
+        assert "column note is date in the table, and the contract has none" in found[2][2]
+
+    def test_errors_come_before_what_is_only_said(self, deployed):
+        deployed({"id": "int", "gone": "string"}, [("id", "identity")])
+        code, found = findings("--env", "dev")
+        assert code == 1
+        assert [level for level, _, _ in found] == ["error", "warning", "info", "info"]
+
+    def test_without_env_nobody_is_asked(self, deployed):
+        deployed({"id": "string"})
+        assert findings() == (0, [])
+
+    @pytest.mark.parametrize(
+        ("there", "wanted", "said"),
+        [
+            ([], '["id"]', "by nothing, and Meta.partition_by says `id`"),
+            (
+                [("id", "bucket[8]")],
+                '["bucket(4, id)"]',
+                "by bucket(8, `id`), and Meta.partition_by says bucket(4, `id`)",
+            ),
+            ([("id", "identity")], "[]", "by `id`, and Meta.partition_by says nothing"),
+        ],
+    )
+    def test_a_partitioning_that_differs_is_a_warning_since_the_table_stays_as_it_is(
+        self, deployed, there, wanted, said
+    ):
+        deployed(self.PRICED, there, more=f"partition_by = {wanted}")
+        code, level, where, problem = only("--env", "dev")
+        assert (code, level, where) == (0, "warning", "contracts.orders.OrdersBronze")
+        assert said in problem
+        assert "the table stays as it is" in problem
+
+    def test_the_order_of_partitions_is_no_difference(self, deployed):
+        there = [("price", "truncate[10]"), ("id", "identity")]
+        deployed(self.PRICED, there, more='partition_by = ["id", "truncate(10, price)"]')
+        assert findings("--env", "dev") == (0, [])
+
+    def test_a_table_whose_description_cannot_be_read_is_compared_by_its_columns(self, deployed):
+        name = deployed({"id": "int", "price": "decimal(12,2)"})
+        client("s3").delete_object(Bucket=f"lake-{name}", Key="orders/metadata/00000.gz.metadata.json")
+        code, found = findings("--env", "dev")
+        assert code == 0
+        assert [level for level, _, _ in found] == ["warning", "info"]
+        assert "could not be seen" in found[0][2]
+
+    def test_a_catalog_that_cannot_be_asked_is_a_warning(self, deployed, monkeypatch):
+        def refuse(glue, database, table):
+            raise CatalogError(f"{database}.{table}", "AccessDeniedException", "no")
+
+        deployed({"id": "string"})
+        monkeypatch.setattr("alur.cli.table_changes.find_table", refuse)
+        code, level, _, problem = only("--env", "dev")
+        assert (code, level) == (0, "warning")
+        assert "AccessDeniedException" in problem
+
+    def test_a_table_that_is_none_of_iceberg_is_an_error(self, deployed):
+        name = deployed(None)
+        client("glue").create_database(DatabaseInput={"Name": f"base_{name}"})
+        client("glue").create_table(DatabaseName=f"base_{name}", TableInput={"Name": "orders"})
+        code, level, _, problem = only("--env", "dev")
+        assert (code, level) == (1, "error")
+        assert f"base_{name}.orders is there and is no table of Iceberg" in problem

@@ -18,7 +18,8 @@ def test_every_exported_name_is_there_and_sorted():
 
 
 def test_every_public_name_of_the_package_is_exported():
-    submodules = {"contract", "fields", "globs", "loading", "partitions", "overlaps", "routing", "table", "annotations"}
+    submodules = {"contract", "dialect", "fields", "formats", "globs", "loading", "overlaps", "partitions", "routing"}
+    submodules |= {"table", "annotations", "evolution"}
     public = {name for name in vars(alur.contracts) if not name.startswith("_")} - submodules
     assert public == set(alur.contracts.__all__)
 

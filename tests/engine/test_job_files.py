@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 
 import pytest
@@ -18,18 +20,14 @@ pytestmark = [pytest.mark.spark, pytest.mark.stack]
 HEADER = b"id,name,amount\n"
 
 BAD_FILES: dict[str, tuple[bytes, str, str]] = {
-    "missing_column.csv": (b"id,name\n1,a\n", "HeaderMismatch", "missing amount"),
-    "other_order.csv": (b"name,id,amount\na,1,1\n", "HeaderMismatch", "another order"),
+    "missing_column.csv": (b"name,amount\na,1\n", "HeaderMismatch", "missing id"),
     "no_header.csv": (b"1,a,1\n2,b,2\n", "HeaderMismatch", "found 1,a,1"),
-    "semicolon.csv": (b"id;name;amount\n1;a;1\n", "HeaderMismatch", "id;name;amount"),
+    "semicolon.csv": (b"id;name;amount\n1;a;1\n", "HeaderMismatch", "Meta.delimiter"),
     "empty.csv": (b"", "EmptyFile", "empty"),
     "newlines.csv": (b"\n\n", "EmptyFile", "empty"),
-    "utf16.csv": ("id,name,amount\n1,a,1\n".encode("utf-16"), "UnreadableFile", "UTF-8"),
-    "required_missing.csv": (HEADER + b"1,a,1\n,b,2\n", "UnstorableRecords", "1 of 2 records"),
-    "no_number.csv": (HEADER + b"1,a,1\nx,b,2\ny,c,3\n", "UnstorableRecords", "2 of 3 records"),
-    "too_few_cells.csv": (HEADER + b"1,a,1\n2,b\n", "UnstorableRecords", "not as many cells"),
-    "too_many_cells.csv": (HEADER + b"1,a,1\n2,b,2,more\n", "UnstorableRecords", "not as many cells"),
-    "too_many_digits.csv": (HEADER + b"1,a,1.239\n", "UnstorableRecords", "column amount"),
+    "latin1.csv": (HEADER + "1,Müller,1\n".encode("latin-1"), "UnreadableFile", "windows-1252"),
+    "gzip_cut.csv.gz": (gzip.compress(rows_of(*range(99)))[:-9], "UnreadableFile", "gzip"),
+    "none_left.csv": (HEADER + b"x,a,1\n,b,2\n", "UnstorableRecords", "2 of 2 records"),
     "changed_since.csv": (rows_of(1), "FileChanged", "the object changed"),
     "vanished_since.csv": (rows_of(1), "FileVanished", "not in the bucket any more"),
     "changed_meanwhile.csv": (rows_of(1, 2), "FileChanged", "the object changed"),
@@ -49,7 +47,35 @@ GOOD_FILES: dict[str, tuple[bytes, int]] = {
     "no_last_newline.csv": (rows_of(1, 2).rstrip(), 2),
     "blank_lines.csv": (HEADER + b"\n1,a,1\n\n2,b,2\n\n", 2),
     "other_case.csv": (b"ID,Name,AMOUNT\n1,a,1\n", 1),
+    "other_order.csv": (b"name,id,amount\na,1,1\nb,2,2\n", 2),
+    "other_order_too.csv": (b"name,id,amount\na,1,1\n", 1),
+    "nullable_missing.csv": (b"id,name\n1,a\n", 1),
+    "extra_column.csv": (b"id,name,note,amount\n1,a,more,1\n", 1),
+    "utf16.csv": ("id,name,amount\n1,a,1\n".encode("utf-16"), 1),
+    "mixed_line_ends.csv": (b"id,name,amount\n1,a,1\r\n2,b,2\r3,c,3\n", 3),
+    "gzip.csv.gz": (gzip.compress(rows_of(1, 2, 3)), 3),
+    "gzip_unnamed.csv": (gzip.compress(rows_of(1, 2)), 2),
+    "required_missing.csv": (HEADER + b"1,a,1\n,b,2\n", 1),
+    "no_number.csv": (HEADER + b"1,a,1\nx,b,2\ny,c,3\n", 1),
+    "too_few_cells.csv": (HEADER + b"1,a,1\n2,b\n", 2),
+    "too_many_cells.csv": (HEADER + b"1,a,1\n2,b,2,more\n", 2),
+    "too_many_digits.csv": (HEADER + b"1,a,1.239\n", 1),
+    "open_quote.csv": (HEADER + b'1,"a,1\n2,b,2\n3,c,3\n', 2),
     "quoted.csv": (HEADER + b'"1","a, ""b""\nc","2.50"\n2,"",\n', 2),
+}
+
+
+REJECTS: dict[str, list[tuple[int, str, str | None]]] = {
+    "required_missing.csv": [(3, ",b,2", "id")],
+    "no_number.csv": [(3, "x,b,2", "id"), (4, "y,c,3", "id")],
+    "open_quote.csv": [(2, '1,"a,1', None)],
+}
+
+RESCUED = {
+    "extra_column.csv": {"columns": {"note": {"text": "more", "reason": "no column of the contract"}}},
+    "too_few_cells.csv": {"missing_cells": 1},
+    "too_many_cells.csv": {"surplus": ["more"]},
+    "too_many_digits.csv": {"columns": {"amount": {"text": "1.239", "reason": "more than 2 digits behind the point"}}},
 }
 
 
@@ -85,6 +111,21 @@ def test_each_bad_file_fails_by_name_and_its_neighbours_complete(bench: Workbenc
     }
     assert bench.rows() == {name: rows for name, (_, rows) in GOOD_FILES.items() if rows}
     assert bench.values("coalesce(name, 'null')", "quoted.csv") == ["", 'a, "b"\nc']
+    assert bench.values("id", "other_order.csv") == [1, 2]
+    rejects: dict[str, list[tuple[int, str, str | None]]] = {}
+    for name, *reject, _ in bench.rejects():
+        rejects.setdefault(name, []).append((reject[0], reject[1], reject[2]))
+    assert rejects == REJECTS
+    assert {name: bench.attributes(name)["rows_rejected"] for name in GOOD_FILES} == {
+        name: len(REJECTS.get(name, ())) for name in GOOD_FILES
+    }
+    rescued = {
+        row[0].removeprefix(bench.path("")): json.loads(row[1])
+        for row in bench.spark.sql(
+            f"SELECT _source_file, _rescued_data FROM {bench.table_name} WHERE _rescued_data IS NOT NULL"
+        ).collect()
+    }
+    assert rescued == RESCUED
     assert bench.published() == [batch.batch_id, batch.batch_id]
     # What changed is to be tried again: somebody has to come back to this batch.
     assert bench.batch_state(batch) is BatchState.READY
@@ -212,7 +253,7 @@ def test_bytes_that_are_not_utf8_fail_their_file_whatever_stands_beside_it(bench
     bench.put("latin.csv", "id,name,amount\n1,Müller,1.50\n2,Meier,2.50\n".encode("latin-1"))
     bench.put("good.csv", rows_of(3, name="Müller"))
     bench.ingest("latin.csv", "good.csv")
-    assert bench.state("latin.csv") == ("failed", "UnstorableRecords")
-    assert "not text in UTF-8" in bench.attributes("latin.csv")["error_message"]
+    assert bench.state("latin.csv") == ("failed", "UnreadableFile")
+    assert "line 2, byte 18: 0xFC is not utf-8" in bench.attributes("latin.csv")["error_message"]
     assert bench.state("good.csv") == ("completed", 1)
     assert bench.rows() == {"good.csv": 1}

@@ -321,7 +321,7 @@ def test_a_replacement_reads_and_rewrites_the_data_it_touches_and_no_more(
     bench_for: Callable[[Contract], Workbench], monkeypatch: pytest.MonkeyPatch, rule: str
 ):
     bench = bench_for(make_contract(on_overwrite=rule))
-    bench.open_table()
+    bench.open_tables()
     # 200 data files, each with the rows of two paths.
     bench.spark.sql(
         f"""

@@ -11,7 +11,6 @@ from alur.contracts import DecimalField, LongField, StringField, TimestampField
 from alur.contracts.contract import Contract
 from alur.engine.iceberg import IcebergTable
 from alur.engine.tables import PROPERTIES
-from alur.ledger.batches import BatchState
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
 
@@ -36,40 +35,11 @@ def test_a_partitioned_table_takes_and_replaces_files_over_its_partitions(
     assert bench.values("id") == [1, 50]
 
 
-def test_a_contract_that_gained_a_column_widens_the_table_and_one_that_changed_a_type_is_refused(bench: Workbench):
+def test_a_table_is_made_with_the_properties_that_publishing_needs(bench: Workbench):
     bench.put("a.csv", rows_of(1))
     bench.ingest("a.csv")
     properties = {row[0]: row[1] for row in bench.spark.sql(f"SHOW TBLPROPERTIES {bench.table_name}").collect()}
     assert {name: properties.get(name) for name in PROPERTIES} == PROPERTIES
-
-    grown = {
-        "id": LongField(nullable=False),
-        "name": StringField(),
-        "amount": DecimalField(12, 2),
-        "added": StringField(description="it's new"),
-    }
-    wide = bench.with_contract(contract_of(grown))
-    wide.put("b.csv", b"id,name,amount,added\n2,b,2,new\n")
-    wide.ingest("b.csv")
-    rows = bench.spark.sql(f"SELECT id, added FROM {bench.table_name} ORDER BY id").collect()
-    assert [tuple(row) for row in rows] == [(1, None), (2, "new")]
-    # The rows that were there before the column are replaced like any others.
-    wide.put("a.csv", b"id,name,amount,added\n3,a,3,too\n")
-    wide.ingest("a.csv")
-    assert bench.values("id") == [2, 3]
-    # The old contract still fits a table that has more.
-    bench.put("c.csv", rows_of(4))
-    bench.ingest("c.csv")
-    assert bench.values("id") == [2, 3, 4]
-
-    other = bench.with_contract(contract_of({"id": StringField(), "name": StringField(), "amount": StringField()}))
-    other.put("d.csv", rows_of(5))
-    batch = other.claim("d.csv")
-    assert other.run(batch)
-    assert other.state("d.csv") == ("failed", "TableRefused")
-    assert "column id is bigint in the table and string in" in other.attributes("d.csv")["error_message"]
-    assert other.batch_state(batch) is BatchState.CLOSED
-    assert bench.values("id") == [2, 3, 4]
 
 
 def test_a_merge_on_read_table_is_refused_before_and_while_staging(bench: Workbench, monkeypatch: pytest.MonkeyPatch):

@@ -22,9 +22,8 @@ from alur.contracts.contract import Contract
 from alur.dispatch.job_arguments import JobArguments
 from alur.engine.batch import BatchRun, Workshop
 from alur.engine.iceberg import IcebergTable
-from alur.engine.job import run_job
-from alur.engine.spark_reader import SparkReader
-from alur.engine.tables import ensure_table
+from alur.engine.job import OpenedTables, run_job
+from alur.engine.ports import Tables
 from alur.ledger.batches import Batch, BatchState, batch_store, new_batch_id
 from alur.ledger.files import file_ledger
 from alur.ledger.manifest import Candidate, Manifest
@@ -220,16 +219,15 @@ class Workbench:
         assert self.run(batch)
         return batch
 
-    def open_table(self) -> tuple[IcebergTable, SparkReader]:
-        """Make the table if it is not there, and return it with its reader."""
-        table = ensure_table(self.spark, "alur", DATABASE, self.contract)
-        return table, SparkReader(self.spark, self.contract, table)
+    def open_tables(self) -> Tables:
+        """Make the tables if they are not there, and return them with their reader."""
+        return OpenedTables(self.spark, DATABASE, self.contract, utc_now)()
 
     def batch_run(self, batch: Batch) -> BatchRun:
         """Return one batch's work, to be run by the test itself."""
         workshop = Workshop(
             contract=self.contract,
-            open_table=self.open_table,
+            open_tables=self.open_tables,
             files=self.files,
             batches=self.batches,
             storage=self.storage,
@@ -275,6 +273,13 @@ class Workbench:
         at = "" if snapshot_id is None else f" VERSION AS OF {snapshot_id}"
         found = self.spark.sql(f"SELECT _source_file FROM {self.table_name}{at}").collect()
         return dict(Counter(row[0].removeprefix(self.path("")) for row in found))
+
+    def rejects(self, name: str | None = None) -> list[tuple[str, int, str, str | None, str]]:
+        """Return the rejects, of one file if it is named: file, line, record, column, reason."""
+        columns = "_source_file, line_number, record, column_name, reason"
+        found = self.spark.sql(f"SELECT {columns} FROM {self.table_name}__rejects").collect()
+        shown = sorted((row[0].removeprefix(self.path("")), *row[1:]) for row in found)
+        return [row for row in shown if name in (None, row[0])]
 
     def values(self, column: str, name: str | None = None, snapshot_id: int | None = None) -> list[Any]:
         """Return a column's values, sorted; of one file, if it is named."""

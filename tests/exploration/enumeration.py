@@ -30,6 +30,12 @@ _OWN = frozenset(
         "remove rows",
         "collect",
         "sleep",
+        "rejects create branch at",
+        "rejects drop branch",
+        "rejects look at",
+        "rejects append to the branch",
+        "rejects remove rows",
+        "rejects collect",
     }
 )
 """Operations on what nobody else knows of, or on what never changes, as long as no history expires."""

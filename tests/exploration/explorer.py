@@ -190,7 +190,9 @@ def universe_by_chance(dice: random.Random) -> Universe:
     def some(chance: float, most: int = 1) -> int:
         return dice.randint(1, most) if dice.random() < chance else 0
 
-    bad = dice.sample(("bare", "empty", "header", "records", "broken", "poison"), some(0.5, 2))
+    bad = dice.sample(
+        ("bare", "empty", "header", dice.choice(("records", "mixed", "mixed-too")), "broken", "poison"), some(0.5, 2)
+    )
     good = dice.sample(("two", "three", "one", "bare"), dice.randint(1, 2))
     keys = dice.choice((("a.csv",), ("a.csv",), ("a.csv", "b.csv"), ("a.csv", "b.csv", "_c.csv")))
     deploys = some(0.1)

@@ -23,10 +23,9 @@ from unittest import mock
 
 from alur.contracts.contract import OnOverwrite
 from alur.engine import batch as engine_batch
-from alur.engine import verdicts
+from alur.engine import staging, verdicts
 from alur.engine.records import PUBLISHED
-from alur.engine.staging import Staging
-from alur.errors import FileChanged, FileVanished
+from alur.engine.staging import Stager, Staging
 from alur.ingestion.objects import Sight, look_at_objects
 from alur.ledger import transitions
 from alur.ledger.batches import Batch, BatchStore, Slot
@@ -112,25 +111,35 @@ def _fail_unlooked(self: Any, table: Any) -> Any:
     )
 
 
+_commit_to = engine_batch.BatchRun._commit_to
+
+
+def _commit_rejects_if_any(
+    self: Any, rejects: Any, branch: str | None, pinned: Any, *arguments: Any, **more: Any
+) -> Any:
+    return pinned if branch is None else _commit_to(self, rejects, branch, pinned, *arguments, **more)
+
+
+def _commit_rejects_whatever_happened(
+    self: Any, rejects: Any, branch: str | None, pinned: Any, uri: str, paths: Any, also: Any = None
+) -> Any:
+    with mock.patch("alur.engine.validator.NobodyPublished.judge", return_value=None):
+        return _commit_to(self, rejects, branch, pinned, uri, paths)
+
+
 # --------------------------------------------------------------------------------------------- reading
 
 
+_stage, _look_after = Stager.stage, staging.look_after
+
+
 def _stage_looking_first(self: Any, branch: str, items: Mapping[str, LedgerItem], now: Any) -> Staging:
-    before = self._look_before(items)
-    sources = self._name([before.found[path] for path in items if path not in self._failed])
-    self._read(branch, sources, before.whole_folders, now)
-    staged = self._table.staged(branch, self._batch_id) if sources else {}
-    read = [source.version for source in sources if source.version.path not in self._failed]
-    after = look_at_objects(self._storage, read).found
-    for version in read:
-        current = after.get(version.path)
-        if current is None:
-            self._failed[version.path] = FileVanished(version.path)
-        elif current.etag != version.etag or current.last_modified != version.last_modified:
-            self._failed[version.path] = FileChanged(version.path, version.etag, current.etag)
-        elif error := self._judge(version, staged.get(version.path)):
-            self._failed[version.path] = error
-    return Staging({path: count.rows for path, count in staged.items()}, self._failed)
+    def look(storage: Any, read: Any) -> Any:
+        # What was found in the bytes outranks it.
+        return {path: error for path, error in _look_after(storage, read).items() if path not in self._failed}
+
+    with mock.patch("alur.engine.staging.look_after", look):
+        return _stage(self, branch, items, now)
 
 
 def _look_once(storage: Any, wanted: Iterable[FileVersion]) -> Sight:
@@ -236,6 +245,18 @@ MUTATIONS: dict[str, Mutation] = {
             preemptions=1,
             before=(("upload", "a.csv", "two"), ("deliver", "m0")),
         ),
+    ),
+    "rejects of attempts that died stay": Mutation(
+        _patched("alur.engine.batch.BatchRun._sweep_rejects", lambda *_: None),
+        Universe(kinds=("mixed", "mixed-too"), uploads=4),
+    ),
+    "only rejects are committed to their table, not that there are none": Mutation(
+        _patched("alur.engine.batch.BatchRun._commit_to", _commit_rejects_if_any),
+        Universe(kinds=("mixed", "two"), uploads=3, harm=3, twins=3),
+    ),
+    "the rejects' commit is not validated": Mutation(
+        _patched("alur.engine.batch.BatchRun._commit_to", _commit_rejects_whatever_happened),
+        Universe(kinds=("mixed", "mixed-too"), uploads=3, harm=3, twins=3),
     ),
     "any batch's rows are adopted": Mutation(
         _patched("alur.engine.batch.divide", _divide_adopting_any), Universe(uploads=4, forgets=1)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from alur.clock import from_iso
 from alur.contracts.contract import OnOverwrite
-from alur.engine.records import PUBLISHED, recorded_files
+from alur.engine.records import PUBLISHED, attempt_of, recorded_files
 from alur.engine.validator import BATCH_KEY, RECORD_KEY
 from alur.ledger.model import LedgerItem, Status
 from alur.ledger.paths import split_path
 from alur.ledger.table import Attributes
-from exploration.table import Snap, problem_of, rows_in
+from exploration.table import Snap, problem_of, rejects_in, rows_in
 
 if TYPE_CHECKING:
     from exploration.scheduler import Actor
@@ -67,6 +68,16 @@ class Violation(AssertionError):
         self.rule = rule
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a record says of a path: which version, by which attempt of which batch, under which columns."""
+
+    etag: str
+    batch_id: str
+    attempt: str
+    columns: tuple[str, ...]
+
+
 class Rules:
     """The rules of one world.
 
@@ -84,7 +95,7 @@ class Rules:
     def __init__(self, world: World) -> None:
         self._world = world
         self._claims: set[tuple[str, str, str]] = set()
-        self._published: dict[int, dict[Key, tuple[str, str]]] = {}
+        self._published: dict[int, dict[Key, Publication]] = {}
         self._foreign: dict[int, frozenset[int]] = {}
         self.forgotten: set[str] = set()
         self.lost_batches = False
@@ -110,7 +121,7 @@ class Rules:
         self.sights |= {item.error_type or "", "waiting" if item.waiting else ""}
         self._keeps(None if before is None else LedgerItem.from_attributes(before), item)
         if item.status is Status.COMPLETED and (before or {}).get("status") != Status.COMPLETED:
-            self._completed(item)
+            self._completed(item, after.get("rows_rejected"))
 
     def _keeps(self, before: LedgerItem | None, item: LedgerItem) -> None:
         """Judge what a claim takes over from the item as it was."""
@@ -157,7 +168,12 @@ class Rules:
             document = json.loads(self._world.bucket.things[split_path(snap.summary[RECORD_KEY])].body)
             for file in recorded_files(document):
                 if file.verdict == PUBLISHED:
-                    published[self._key(file.path, file.etag)] = (file.etag, snap.summary[BATCH_KEY])
+                    published[self._key(file.path, file.etag)] = Publication(
+                        file.etag,
+                        snap.summary[BATCH_KEY],
+                        attempt_of(snap.summary[RECORD_KEY]),
+                        self._columns_of(document["contract_fingerprint"]),
+                    )
                     self._note_late(file.path, snap.summary[BATCH_KEY])
         elif self.foreign_next is not None:
             foreign |= {self.foreign_next}
@@ -166,6 +182,29 @@ class Rules:
         if self._world.trace is not None:
             self._world.tell(f"main is at {snap.snapshot_id}: {self._shown_rows()}")
         self._judge_rows(published, foreign)
+        self.judge_rejects()
+
+    def judge_rejects(self) -> None:
+        """Judge the table of the rejects: of each published file its own are in, each once, whatever else is."""
+        groups: dict[tuple[str, str, str, str], list[tuple[str, int]]] = defaultdict(list)
+        for row in self._world.rejects.rows():
+            if row.path is None or row.etag is None or row.batch_id is None:
+                continue
+            groups[row.path, row.etag, row.batch_id, row.attempt].append(row.origin)
+            if (row.path, row.etag, row.batch_id) not in self._claims:
+                self._world.violate("claimed", f"{row.path} has rejects of {row.etag} by {row.batch_id}")
+        for (path, _), there in self._published[self._world.table.head].items():
+            if path in self.tainted:
+                continue
+            bad = rejects_in(self._world.bucket.bodies[there.etag], there.columns)
+            expected = [(there.etag, number) for number in bad]
+            self.sights |= {"rejected"} if expected else set()
+            found = sorted(groups.get((path, there.etag, there.batch_id, there.attempt), []))
+            if found != expected:
+                self._world.violate("rejects", f"{path} has rejects {found} of {there}, and should have {expected}")
+
+    def _columns_of(self, fingerprint: str) -> tuple[str, ...]:
+        return next(one.column_names for one in self._world.contracts if one.fingerprint == fingerprint)
 
     def _note_late(self, path: str, batch_id: str) -> None:
         item = self._world.file_table.items.get((KEY, path), {})
@@ -190,7 +229,7 @@ class Rules:
         """Note whether functions of the old code go on beside the new one."""
         self.deployed_over |= any(actor.name[0] in "DS" for actor in self._world.going())
 
-    def _judge_rows(self, published: dict[Key, tuple[str, str]], foreign: frozenset[int]) -> None:
+    def _judge_rows(self, published: dict[Key, Publication], foreign: frozenset[int]) -> None:
         groups: dict[str, dict[tuple[str, str], list[tuple[str, int]]]] = defaultdict(lambda: defaultdict(list))
         strangers: list[int] = []
         for row in self._world.table.rows():
@@ -198,8 +237,8 @@ class Rules:
                 strangers.append(row.origin[1])
             else:
                 groups[row.path][row.etag, row.batch_id].append(row.origin)
-                if row.is_bad:
-                    self._world.violate("stored", f"a row of {row.path} that the contract cannot hold is in")
+                if row.is_unclear:
+                    self._world.violate("stored", f"a line of {row.path} that was not read is in")
         if sorted(strangers) != sorted(foreign):
             self._world.violate("foreign rows", f"there should be {sorted(foreign)}, and there are {sorted(strangers)}")
         appends = self._appends
@@ -210,23 +249,29 @@ class Rules:
             for (etag, batch_id), origins in versions.items():
                 if (path, etag, batch_id) not in self._claims:
                     self._world.violate("claimed", f"{path} has rows of {etag}, which {batch_id} never claimed")
-                expected = [(etag, number) for number in range(rows_in(self._world.bucket.bodies[etag]))]
-                if sorted(origins) != expected:
-                    self._world.violate("bytes", f"{path} has rows {sorted(origins)} as those of {etag} by {batch_id}")
-                if published.get(self._key(path, etag)) != (etag, batch_id):
+                there = published.get(self._key(path, etag))
+                if there is None or (there.etag, there.batch_id) != (etag, batch_id):
                     self._world.violate("record", f"{path} has rows of {etag} by {batch_id}, and no record says so")
-        for (path, _), (etag, batch_id) in published.items():
-            if rows_in(self._world.bucket.bodies[etag]) and (etag, batch_id) not in groups.get(path, {}):
-                self._world.violate("lost", f"{path} has lost the rows of {etag} by {batch_id}")
+                    continue
+                good = rows_in(self._world.bucket.bodies[etag], there.columns)
+                if sorted(origins) != [(etag, number) for number in good]:
+                    self._world.violate("bytes", f"{path} has rows {sorted(origins)} as those of {etag} by {batch_id}")
+        for (path, _), there in published.items():
+            has_rows = rows_in(self._world.bucket.bodies[there.etag], there.columns)
+            if has_rows and (there.etag, there.batch_id) not in groups.get(path, {}):
+                self._world.violate("lost", f"{path} has lost the rows of {there}")
 
-    def _completed(self, item: LedgerItem) -> None:
+    def _completed(self, item: LedgerItem, rejected: Any) -> None:
         if item.path in self.tainted:
             return
         there = self._published[self._world.table.head].get(self._key(item.path, item.etag))
-        if there != (item.etag, item.rows_batch_id):
+        if there is None or (there.etag, there.batch_id) != (item.etag, item.rows_batch_id):
             self._world.violate("flip", f"{_shown(item)}, and in the table is {there}")
-        elif item.rows != rows_in(self._world.bucket.bodies[item.etag]):
-            self._world.violate("flip", f"{_shown(item)} counts {item.rows} rows")
+            return
+        body = self._world.bucket.bodies[item.etag]
+        rows, rejects = len(rows_in(body, there.columns)), len(rejects_in(body, there.columns))
+        if (item.rows, rejected) != (rows, rejects):
+            self._world.violate("flip", f"{_shown(item)} counts {item.rows} rows and {rejected} rejects")
 
     # ------------------------------------------------------------------------------------------ at rest
 
@@ -279,8 +324,17 @@ class Rules:
             return
         published = self._published[world.table.head]
         there = published.get(self._key(item.path, item.etag))
-        if item.status is Status.COMPLETED and there != (item.etag, item.rows_batch_id):
-            world.violate("completed", f"{_shown(item)}, and in the table is {there}")
+        if item.status is Status.COMPLETED:
+            if there is None or (there.etag, there.batch_id) != (item.etag, item.rows_batch_id):
+                world.violate("completed", f"{_shown(item)}, and in the table is {there}")
+            else:
+                left = {
+                    row.attempt
+                    for row in world.rejects.rows()
+                    if row.path == item.path and (row.etag == item.etag or not self._appends)
+                }
+                if left - {there.attempt}:
+                    world.violate("rejects", f"{item.path} has rejects of {left}, and published is {there}")
         if item.status is Status.FAILED:
             in_table = {(row.etag, row.batch_id) for row in world.table.rows() if row.path == item.path}
             owner = world.batch(item.batch_id)

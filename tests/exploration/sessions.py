@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
-from alur.engine.ports import FileReader, PublishingTable
-from alur.engine.staging import Staging, judge_file
-from alur.errors import AlurError, FileError, ReadFailed, UnreadableFile
+from alur.engine.ports import CarefulReading, FileReader, Tables
+from alur.engine.staging import Staging, verdict_on
+from alur.errors import AlurError, FileError, ReadFailed
 from alur.ingestion.claiming import SessionClaims
+from alur.ingestion.headings import find_headings
 from alur.ingestion.naming import Source
-from alur.ingestion.preparing import check_headers, confirm, look_after, look_before, name_sources
+from alur.ingestion.preparing import confirm, look_after, look_before, name_sources
 from alur.ledger.batches import Batch
 from alur.ledger.model import LedgerItem
-from exploration.table import problem_of
 
 
 @dataclass
@@ -39,18 +38,25 @@ class MemoryLoad:
     batch: Batch
     items: Mapping[str, LedgerItem]
     sources: tuple[Source, ...] = ()
+    found: CarefulReading | None = None
 
-    def prepare(self, lake_bucket: str, sleep: Callable[[float], None]) -> None:
-        """Do what `load_to_bronze` does after the claims: look, compare headers, fail what is bad by name."""
+    def prepare(self, reader: FileReader, lake_bucket: str, sleep: Callable[[float], None], now: datetime) -> None:
+        """Do what `load_to_bronze` does after the claims: look, compare headers, look through, fail what is bad."""
         sight, failed = look_before(self.storage, self.items, sleep)
         there = [sight.found[path] for path in self.items if path not in failed]
-        failed |= confirm(self.storage, check_headers(self.storage, self.contract, there), sight.found)
+        _, faults = find_headings(self.storage, self.contract, there) if there else ({}, {})
+        failed |= confirm(self.storage, faults, sight.found)
         named = [version for version in there if version.path not in failed]
         sources, unnamed = name_sources(self.storage, named, lake_bucket=lake_bucket, batch_id=self.batch.batch_id)
         failed |= unnamed
+        found = reader.read_carefully(sources, batch_id=self.batch.batch_id, now=now)
+        verdicts = {path: verdict_on(path, self.contract, count) for path, count in found.counted.items()}
+        bad = {path: error for path, error in verdicts.items() if error is not None}
+        failed |= confirm(self.storage, bad, sight.found)
         self.claims.fail([(self.items[path], error) for path, error in failed.items()])
         self.items = {path: item for path, item in self.items.items() if path not in failed}
-        self.sources = tuple(sources)
+        self.sources = tuple(source for source in sources if source.version.path not in failed)
+        self.found = found
 
     def release(self, error: AlurError) -> None:
         """Free what is left, as a load does whose write failed."""
@@ -66,16 +72,7 @@ class MemoryLoad:
             return
 
     def _at_fault(self) -> dict[str, FileError]:
-        moved = look_after(self.storage, [source.version for source in self.sources])
-        if moved:
-            return moved
-        bucket: Any = self.storage
-        unreadable: dict[str, FileError] = {
-            source.version.path: UnreadableFile(source.version.path, "broken")
-            for source in self.sources
-            if problem_of(bucket.bodies[source.version.etag], self.contract.column_names) == "broken"
-        }
-        return confirm(self.storage, unreadable, {source.version.path: source.version for source in self.sources})
+        return look_after(self.storage, [source.version for source in self.sources])
 
 
 class MemoryFrameStager:
@@ -83,25 +80,24 @@ class MemoryFrameStager:
 
     Args:
         load: the load.
-        table: the table.
-        reader: reads objects.
+        tables: the tables, and what reads objects.
     """
 
-    def __init__(self, load: MemoryLoad, table: PublishingTable, reader: FileReader) -> None:
+    def __init__(self, load: MemoryLoad, tables: Tables) -> None:
         self._load = load
-        self._table = table
-        self._reader = reader
+        self._tables = tables
 
     def stage(self, branch: str, items: Mapping[str, LedgerItem], now: datetime) -> Staging:
         """See `FrameStager.stage`."""
-        load = self._load
+        load, found = self._load, self._load.found
+        assert found is not None
         sources: Sequence[Source] = [source for source in load.sources if source.version.path in items]
-        read = [source.version for source in sources]
-        self._reader.append(branch, sources, whole_folders=set(), batch_id=load.batch.batch_id, now=now)
-        staged = self._table.staged(branch, load.batch.batch_id)
-        failed: dict[str, FileError] = {}
-        for version in read:
-            if error := judge_file(load.storage, load.contract, version, staged.get(version.path)):
-                failed[version.path] = error
-        failed.update(look_after(load.storage, read))
-        return Staging({path: count.rows for path, count in staged.items()}, failed)
+        # A DataFrame is made anew whenever it is written.
+        anew = self._tables.reader.read_carefully(sources, batch_id=load.batch.batch_id, now=now)
+        anew.append_rows(branch, [source.version.path for source in sources])
+        staged = self._tables.bronze.staged(branch, load.batch.batch_id)
+        failed = look_after(load.storage, [source.version for source in sources])
+        rejects = {
+            path: found.counted[path].rejects for path in items if path not in failed and found.counted[path].rejects
+        }
+        return Staging({path: count.rows for path, count in staged.items()}, failed, rejects, found)

@@ -6,16 +6,30 @@ back in a new one. A commit is tried again while others change the table, and th
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from alur.clock import Clock
-from alur.engine.ports import Commit, Found, Snapshot, Staged, StagedFiles
+from alur.delimited.counted import Counted
+from alur.delimited.rows import Reject
+from alur.engine.ports import Commit, Doomed, Found, Snapshot, StagedFiles
 from alur.engine.validator import BATCH_KEY, RECORD_KEY, NobodyPublished
-from alur.errors import CommitRefused, CommitUnknown, ReadFailed
+from alur.errors import (
+    CommitRefused,
+    CommitUnknown,
+    EmptyFile,
+    FileChanged,
+    FileError,
+    FileVanished,
+    HeaderMismatch,
+    ReadFailed,
+    UnreadableFile,
+)
+from alur.ingestion.headings import Heading
 from alur.ingestion.naming import Source, folder_of
+from alur.ingestion.plain import Lines
+from alur.ledger.model import FileVersion
 from alur.ledger.paths import split_path
 from exploration.bucket import MemoryBucket, etag_of
 from exploration.scheduler import Scheduler
@@ -37,14 +51,16 @@ class Row:
     Attributes:
         path, etag, batch_id: its own columns; None in a row of somebody else's.
         origin: the ETag of the bytes that were read, and the row's number in them.
-        is_bad: the contract cannot hold it.
+        is_unclear: it is no row, but what the plain reading leaves to the careful one.
+        attempt: of a reject, which attempt has brought it.
     """
 
     path: str | None
     etag: str | None
     batch_id: str | None
     origin: tuple[str, int]
-    is_bad: bool = False
+    is_unclear: bool = False
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +213,11 @@ class TableInUse:
     Args:
         table: the table.
         engine: without which nothing goes.
+        prefix: of what is told of its operations.
     """
 
-    def __init__(self, table: MemoryIceberg, engine: Engine) -> None:
+    def __init__(self, table: MemoryIceberg, engine: Engine, prefix: str = "") -> None:
+        self._prefix = prefix
         self._table = table
         self._engine = engine
         self.name = table.name
@@ -212,14 +230,14 @@ class TableInUse:
         self._stop("look at", pin)
         if pin not in self._table.snaps:
             raise EngineFailed(f"no snapshot {pin}")
-        counted: dict[tuple[str, str, str], int] = {}
+        counted: dict[tuple[str, str, str, str], int] = {}
         for row in self._table.rows(pin):
             if row.path in paths and row.path and row.etag and row.batch_id:
-                key = (row.path, row.etag, row.batch_id)
+                key = (row.path, row.etag, row.batch_id, row.attempt)
                 counted[key] = counted.get(key, 0) + 1
         found: dict[str, list[Found]] = {}
-        for (path, etag, batch_id), rows in counted.items():
-            found.setdefault(path, []).append(Found(etag, batch_id, rows))
+        for (path, etag, batch_id, attempt), rows in counted.items():
+            found.setdefault(path, []).append(Found(etag, batch_id, rows, attempt))
         return found
 
     def history(self) -> Iterator[Commit]:
@@ -239,29 +257,24 @@ class TableInUse:
         self._table.branches.pop(branch, None)
         self._table.version += 1
 
-    def staged(self, branch: str, batch_id: str) -> dict[str, Staged]:
+    def staged(self, branch: str, batch_id: str) -> dict[str, Lines]:
         self._stop("count what is staged")
-        counted: dict[str, Staged] = {}
+        counted: dict[str, Lines] = {}
         head = self._table.branch_head(branch).snapshot_id
         for row in self._table.rows(head):
             if row.batch_id == batch_id and row.path is not None:
-                old = counted.get(row.path, Staged(0, 0, None))
-                bad = json.dumps({"record": "1,2"}) if row.is_bad else old.first_bad
-                counted[row.path] = Staged(old.rows + 1, old.bad_rows + row.is_bad, bad)
+                old = counted.get(row.path, Lines(0))
+                counted[row.path] = Lines(old.rows + 1, old.unclear + row.is_unclear)
         return counted
 
-    def remove_rows(
-        self, branch: str, batch_id: str, *, replaced: Sequence[tuple[str, str | None]], left_out: Sequence[str]
-    ) -> None:
-        self._stop("remove rows", replaced, left_out)
-        etags = dict(replaced)
+    def remove_rows(self, branch: str, doomed: Sequence[Doomed]) -> None:
+        self._stop("remove rows", doomed)
+        keys = {(one.path, one.etag, one.batch_id, one.attempt) for one in doomed}
+        self._table.rewrite_branch(branch, lambda row: (row.path, row.etag, row.batch_id, row.attempt) in keys)
 
-        def is_doomed(row: Row) -> bool:
-            if row.batch_id == batch_id:
-                return row.path in left_out
-            return row.path is not None and row.path in etags and etags[row.path] in (None, row.etag)
-
-        self._table.rewrite_branch(branch, is_doomed)
+    def refusal(self, pin: int, paths: Iterable[str], published_paths: Callable[[str], frozenset[str]]) -> str | None:
+        self._stop("look for others' commits")
+        return NobodyPublished(pin, paths, published_paths).judge(_summaries(self._table, self._table.head))
 
     def collect(self, branch: str, pin: int) -> StagedFiles:
         self._stop("collect")
@@ -279,7 +292,7 @@ class TableInUse:
 
     def commit(
         self,
-        branch: str,
+        branch: str | None,
         pin: int,
         files: StagedFiles,
         *,
@@ -287,31 +300,27 @@ class TableInUse:
         record_uri: str,
         paths: Iterable[str],
         published_paths: Callable[[str], frozenset[str]],
+        also: Callable[[], str | None] | None = None,
     ) -> Snapshot:
         try:
-            return self._commit(branch, files, batch_id, record_uri, NobodyPublished(pin, paths, published_paths))
+            return self._commit(branch, files, batch_id, record_uri, NobodyPublished(pin, paths, published_paths, also))
         except (CommitRefused, CommitUnknown) as error:
             self._table.sights.add(type(error).__name__)
             raise
 
     def _commit(
-        self, branch: str, files: StagedFiles, batch_id: str, record_uri: str, validator: NobodyPublished
+        self, branch: str | None, files: StagedFiles, batch_id: str, record_uri: str, validator: NobodyPublished
     ) -> Snapshot:
         table = self._table
         fault = self._stop("commit", batch_id, faults=(LANDED, NOT_LANDED))
         if fault == NOT_LANDED:
             raise CommitUnknown(self.name, "injected")
-        if table.branches.get(branch) != files.head:
+        if branch is not None and table.branches.get(branch) != files.head:
             raise CommitRefused(self.name, f"{branch} has moved")
         added, removed = frozenset(files.added), frozenset(files.removed)
         for _ in range(_COMMIT_ATTEMPTS):
             version, base = table.version, table.snaps[table.head]
-            refusal = validator.judge(
-                [
-                    (snap.snapshot_id, {RECORD_KEY: snap.summary[RECORD_KEY]} if RECORD_KEY in snap.summary else {})
-                    for snap in table.ancestry(base.snapshot_id)
-                ]
-            )
+            refusal = validator.judge(_summaries(table, base.snapshot_id))
             if refusal is None and not removed <= base.files:
                 refusal = "missing required files to delete"
             if refusal is not None:
@@ -330,41 +339,93 @@ class TableInUse:
         raise CommitUnknown(self.name, "it is not in main's history")
 
     def _stop(self, what: str, *detail: object, faults: tuple[str, ...] = ()) -> str | None:
-        fault = self._table.scheduler.pause(what, *detail, faults=faults)
+        fault = self._table.scheduler.pause(self._prefix + what, *detail, faults=faults)
         if not self._engine.is_alive:
             raise EngineFailed("the JVM is gone")
         return fault
 
 
+def _summaries(table: MemoryIceberg, head: int) -> list[tuple[int, dict[str, str]]]:
+    return [
+        (snap.snapshot_id, {RECORD_KEY: snap.summary[RECORD_KEY]} if RECORD_KEY in snap.summary else {})
+        for snap in table.ancestry(head)
+    ]
+
+
 class MemoryReader:
-    """`FileReader` of what the objects hold at the moment at which each is read, whatever was claimed.
+    """`FileReader` of what the objects hold at the moment at which each is read.
+
+    The plain reading takes whatever is there, whatever was claimed; the careful one asks for the version that was seen.
 
     Args:
-        table: whither.
+        table: the bronze table.
+        rejects: the table of the rejects.
         bucket: whence.
         columns: the contract's.
         engine: which a poison file kills.
     """
 
-    def __init__(self, table: MemoryIceberg, bucket: MemoryBucket, columns: tuple[str, ...], engine: Engine) -> None:
+    def __init__(
+        self,
+        table: MemoryIceberg,
+        rejects: MemoryIceberg,
+        bucket: MemoryBucket,
+        columns: tuple[str, ...],
+        engine: Engine,
+    ) -> None:
         self._table = table
+        self._rejects = rejects
         self._bucket = bucket
         self._columns = columns
         self._engine = engine
 
     def append(
-        self, branch: str, sources: Sequence[Source], *, whole_folders: set[str], batch_id: str, now: datetime
+        self,
+        branch: str,
+        sources: Sequence[Source],
+        *,
+        heading: Heading,
+        whole_folders: set[str],
+        batch_id: str,
+        now: datetime,
     ) -> None:
         by_uri = {source.uri: source for source in sources}
         rows: list[Row] = []
         for uri in self._planned(sources, whole_folders):
-            read = self._read(uri)
+            read = self._read(uri, heading)
             source = by_uri.get(uri)
             if source is not None:
                 own = (source.version.path, source.version.etag, batch_id)
                 rows += [Row(*own, origin, is_bad) for origin, is_bad in read]
         self._table.scheduler.pause("append to the branch")
         self._table.add_to_branch(branch, rows)
+
+    def read_carefully(self, sources: Sequence[Source], *, batch_id: str, now: datetime) -> MemoryCarefulReading:
+        found = {}
+        for source in sources:
+            path = source.version.path
+            if self._table.scheduler.pause("read the object carefully", path, faults=("S3 fault",)):
+                raise ReadFailed("S3 fault", bytes_at_fault=False)
+            found[path] = self._find(source.version)
+        etags = {source.version.path: source.version.etag for source in sources}
+        return MemoryCarefulReading(self._table, self._rejects, batch_id, etags, found)
+
+    def _find(self, version: FileVersion) -> tuple[Counted, list[tuple[str, int]], list[tuple[str, int]]]:
+        thing = self._bucket.things.get((version.bucket, version.key))
+        if thing is None:
+            return Counted(error=FileVanished(version.path)), [], []
+        if thing.etag != version.etag:
+            return Counted(error=FileChanged(version.path, version.etag, thing.etag)), [], []
+        problem = problem_of(thing.body, self._columns)
+        if problem == "poison":
+            self._die()
+        if problem in _ERRORS:
+            return Counted(error=_ERRORS[problem](version.path)), [], []
+        lines = [((thing.etag, number), is_bad) for number, is_bad in _lines(thing.body, self._columns)]
+        rows = [origin for origin, is_bad in lines if not is_bad]
+        rejects = [origin for origin, is_bad in lines if is_bad]
+        first = tuple(Reject(number + 2, "", None, "bad") for _, number in rejects[:10])
+        return Counted(len(rows), len(rejects), first), rows, rejects
 
     def _planned(self, sources: Sequence[Source], whole_folders: set[str]) -> list[str]:
         self._table.scheduler.pause("plan the read", sorted(whole_folders))
@@ -381,7 +442,7 @@ class MemoryReader:
                     named[f"s3://{bucket}/{key}"] = None
         return list(named)
 
-    def _read(self, uri: str) -> list[tuple[tuple[str, int], bool]]:
+    def _read(self, uri: str, heading: Heading) -> list[tuple[tuple[str, int], bool]]:
         """Read an object in two requests: between them it may become another one."""
         halves: list[list[tuple[tuple[str, int], bool]]] = []
         for number in (1, 2):
@@ -390,20 +451,77 @@ class MemoryReader:
             thing = self._bucket.things.get(split_path(uri))
             if thing is None:
                 raise ReadFailed(f"no such file: {uri}", bytes_at_fault=False)
-            halves.append(self._parse(thing.body))
+            halves.append(self._parse(thing.body, heading))
         cut = len(halves[0]) // 2
         return halves[0][:cut] + halves[1][cut:]
 
-    def _parse(self, body: bytes) -> list[tuple[tuple[str, int], bool]]:
-        problem = problem_of(body, self._columns)
-        if problem == "poison":
-            self._engine.is_alive = False
-            raise EngineFailed("the JVM died")
-        if problem in ("header", "broken"):
-            raise ReadFailed(f"CSV {problem}", bytes_at_fault=True)
+    def _parse(self, body: bytes, heading: Heading) -> list[tuple[tuple[str, int], bool]]:
         lines = body.decode().split()
+        if lines and lines[0] != heading.line:
+            raise ReadFailed("CSV header", bytes_at_fault=True)
+        if POISON in lines:
+            self._die()
+        if BROKEN in lines:
+            raise ReadFailed("CSV", bytes_at_fault=True)
         etag = etag_of(body)
-        return [((etag, number), _is_bad(line, self._columns)) for number, line in enumerate(lines[1:])]
+        return [((etag, number), is_bad) for number, is_bad in _lines(body, self._columns)]
+
+    def _die(self) -> None:
+        self._engine.is_alive = False
+        raise EngineFailed("the JVM died")
+
+
+class MemoryCarefulReading:
+    """`CarefulReading` of what was found.
+
+    Args:
+        table: the bronze table.
+        rejects: the table of the rejects.
+        batch_id: of the batch.
+        etags: of the files, by path.
+        found: what each came to, its rows and its rejects, by path.
+    """
+
+    def __init__(
+        self,
+        table: MemoryIceberg,
+        rejects: MemoryIceberg,
+        batch_id: str,
+        etags: Mapping[str, str],
+        found: Mapping[str, tuple[Counted, list[tuple[str, int]], list[tuple[str, int]]]],
+    ) -> None:
+        self._table = table
+        self._rejects = rejects
+        self._batch_id = batch_id
+        self._etags = etags
+        self._found = found
+
+    @property
+    def counted(self) -> Mapping[str, Counted]:
+        return {path: counted for path, (counted, _, _) in self._found.items()}
+
+    def append_rows(self, branch: str, paths: Collection[str]) -> None:
+        rows = [Row(*self._own(path), origin) for path in paths for origin in self._found[path][1]]
+        self._table.scheduler.pause("append to the branch")
+        self._table.add_to_branch(branch, rows)
+
+    def append_rejects(self, branch: str, paths: Collection[str], attempt: str) -> None:
+        rows = [Row(*self._own(path), origin, False, attempt) for path in paths for origin in self._found[path][2]]
+        self._rejects.scheduler.pause("rejects append to the branch")
+        self._rejects.add_to_branch(branch, rows)
+
+    def close(self) -> None:
+        pass
+
+    def _own(self, path: str) -> tuple[str, str, str]:
+        return path, self._etags[path], self._batch_id
+
+
+_ERRORS: Mapping[str, Callable[[str], FileError]] = {
+    "empty": EmptyFile,
+    "header": lambda path: HeaderMismatch(path, (), ()),
+    "broken": lambda path: UnreadableFile(path, "broken"),
+}
 
 
 def problem_of(body: bytes, columns: tuple[str, ...]) -> str | None:
@@ -411,22 +529,32 @@ def problem_of(body: bytes, columns: tuple[str, ...]) -> str | None:
     lines = body.decode().split()
     if not lines:
         return "empty"
-    if lines[0] != ",".join(columns):
+    if not set(columns) <= set(lines[0].split(",")):
         return "header"
     if POISON in lines:
         return "poison"
     if BROKEN in lines:
         return "broken"
-    return "records" if any(_is_bad(line, columns) for line in lines[1:]) else None
+    return "records" if rejects_in(body, columns) and not rows_in(body, columns) else None
 
 
-def rows_in(body: bytes) -> int:
-    """How many rows a good file has."""
-    return max(0, len(body.decode().split()) - 1)
+def rows_in(body: bytes, columns: tuple[str, ...]) -> list[int]:
+    """Which records of a good file can be stored, by their number."""
+    return [number for number, is_bad in _lines(body, columns) if not is_bad]
+
+
+def rejects_in(body: bytes, columns: tuple[str, ...]) -> list[int]:
+    """Which records of a good file cannot be stored, by their number."""
+    return [number for number, is_bad in _lines(body, columns) if is_bad]
+
+
+def _lines(body: bytes, columns: tuple[str, ...]) -> list[tuple[int, bool]]:
+    return [(number, _is_bad(line, columns)) for number, line in enumerate(body.decode().split()[1:])]
 
 
 def _is_bad(line: str, columns: tuple[str, ...]) -> bool:
-    return len(line.split(",")) != len(columns)
+    # A contract with more columns holds what the one before it could not.
+    return "BAD" in line or ("OLD" in line and len(columns) == 1)
 
 
 def _shown(snap: Snap) -> Snapshot:

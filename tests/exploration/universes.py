@@ -44,9 +44,34 @@ UNIVERSES: dict[str, Place] = {
     ),
     "verdicts": _place(
         Universe(
-            keys=_THREE, kinds=("two", "bare", "header", "records", "empty", "broken"), uploads=7, harm=1, steps=800
+            keys=_THREE,
+            kinds=("two", "three", "bare", "header", "records", "mixed", "empty", "broken"),
+            uploads=9,
+            harm=1,
+            steps=800,
         ),
         *("HeaderMismatch", "UnstorableRecords", "EmptyFile", "UnreadableFile", "replaced"),
+    ),
+    "rejects": _place(
+        Universe(keys=_TWO, kinds=("two", "mixed", "mixed-too", "bare", "records"), uploads=6, harm=3, twins=3),
+        *("CommitRefused", "replaced", "UnstorableRecords", "rejected"),
+    ),
+    "rejects-and-another-contract": _place(
+        Universe(kinds=("old", "wide"), uploads=4, deploys=1, harm=3, twins=3, sweeps=12), "rejected", "replaced"
+    ),
+    "rejects-that-are-appended": _place(
+        Universe(
+            on_overwrite=OnOverwrite.APPEND,
+            kinds=("two", "mixed", "mixed-too"),
+            uploads=5,
+            harm=2,
+            twins=2,
+            packs=False,
+        ),
+        "rejected",
+    ),
+    "rejects-of-sessions": _place(
+        Universe(keys=_TWO, kinds=("two", "mixed", "mixed-too"), uploads=6, sessions=4, harm=2), "session", "rejected"
     ),
     "poison": _place(
         Universe(keys=_TWO, kinds=("two", "poison"), uploads=4, harm=1, max_attempts=2, steps=600),

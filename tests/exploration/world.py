@@ -27,6 +27,7 @@ from alur.dispatch.job_arguments import JobArguments
 from alur.dispatch.submission import Submitter
 from alur.engine.batch import BatchRun, Workshop
 from alur.engine.job import run_batches
+from alur.engine.ports import Tables
 from alur.errors import AlurError, LoadLost, TableUnsupported
 from alur.ingestion.claiming import SessionClaims
 from alur.ingestion.sources import list_sources
@@ -62,7 +63,10 @@ KINDS: dict[str, bytes] = {
     "bare": b"a\n",
     "empty": b"",
     "header": b"b\n1\n",
-    "records": b"a\nx\n1,2\n",
+    "mixed": b"a\nx\nBAD\ny\n",
+    "mixed-too": b"a\nBAD\nBAD\nz\n",
+    "records": b"a\nBAD\n",
+    "old": b"a,b\n1,2\nOLD,3\n",
     "broken": b"a\nx\nBROKEN\n",
     "poison": b"a\nx\nPOISON\n",
     "wide": b"a,b\n1,2\n",
@@ -148,7 +152,7 @@ def exploring() -> Iterator[None]:
     """Prepare this process: no threads, no logs, the jitter of retries from a seed, and limits that schedules reach."""
     state, level = random.getstate(), logging.root.manager.disable
     logging.disable(logging.CRITICAL)
-    places = ("alur.dispatch.looking", "alur.ingestion.objects", "alur.ingestion.preparing")
+    places = ("alur.dispatch.looking", "alur.ingestion.objects", "alur.ingestion.headings")
     patches: list[Any] = [mock.patch(f"{place}.ThreadPoolExecutor", _Inline) for place in places]
     patches += [
         mock.patch("alur.ledger.batches.frozenset", _Sorted, create=True),
@@ -168,7 +172,7 @@ def exploring() -> Iterator[None]:
 
 
 def _contract(columns: tuple[str, ...], on_overwrite: OnOverwrite) -> Contract:
-    fields = tuple(Field(column, "string", True, "") for column in columns)
+    fields = tuple(Field(column, "string", False, "") for column in columns)
     return Contract(
         ingestion_key=KEY,
         class_name="OrdersBronze",
@@ -204,6 +208,9 @@ class World:
         self.file_table = SteppedTable("file_path", self.scheduler, self._wrote_file)
         self.batch_table = SteppedTable("batch_id", self.scheduler, self._wrote_batch)
         self.table = MemoryIceberg(self.scheduler, clock, universe.packs, self._committed, self.rules.sights)
+        self.rejects = MemoryIceberg(
+            self.scheduler, clock, universe.packs, lambda _: self.rules.judge_rejects(), self.rules.sights
+        )
         self.rules.committed(self.table.snaps[self.table.head])
         self.jobs = MemoryJobs(self.scheduler, self._begin_run)
         self.generation = 0
@@ -514,16 +521,16 @@ class World:
         load = MemoryLoad(contract, self.bucket, claims, taken.batch, taken.items)
         engine = Engine()
         try:
-            load.prepare(settings.lake_bucket, self._sleep)
+            tables = self._open_tables(contract, engine)
+            load.prepare(tables.reader, settings.lake_bucket, self._sleep, self.now)
             self.scheduler.pause("the session writes")
-            table, reader = self._open_table(contract, engine)
             token = f"load-{taken.batch.batch_id}"
             begun = self._batches.begin(contract.ingestion_key, taken.batch.batch_id, token)
             if begun is None:
                 return
             workshop = Workshop(
                 contract=contract,
-                open_table=partial(self._open_table, contract, engine),
+                open_tables=partial(self._open_tables, contract, engine),
                 files=self._files,
                 batches=self._batches,
                 storage=self.bucket,
@@ -533,7 +540,7 @@ class World:
                 sleep=self._sleep,
                 retries=settings.retries,
                 make_nonce=lambda: f"{next(self._nonces):08x}",
-                make_stager=lambda _, batch: MemoryFrameStager(load, table, reader),
+                make_stager=lambda _, batch: MemoryFrameStager(load, tables),
             )
             manifest = Manifest.from_document(self.bucket.get_document(begun.manifest_uri))
             BatchRun(workshop, begun, manifest).run()
@@ -567,7 +574,7 @@ class World:
         engine = Engine()
         workshop = Workshop(
             contract=contract,
-            open_table=partial(self._open_table, contract, engine),
+            open_tables=partial(self._open_tables, contract, engine),
             files=self._files,
             batches=self._batches,
             storage=self.bucket,
@@ -582,11 +589,14 @@ class World:
         if run.succeeded is None:
             run.succeeded = succeeded
 
-    def _open_table(self, contract: Contract, engine: Engine) -> tuple[TableInUse, MemoryReader]:
+    def _open_tables(self, contract: Contract, engine: Engine) -> Tables:
         if not self.takes_rows:
             raise TableUnsupported(self.table.name, "injected")
-        table = TableInUse(self.table, engine)
-        return table, MemoryReader(self.table, self.bucket, contract.column_names, engine)
+        return Tables(
+            TableInUse(self.table, engine),
+            TableInUse(self.rejects, engine, "rejects "),
+            MemoryReader(self.table, self.rejects, self.bucket, contract.column_names, engine),
+        )
 
     def _sleep(self, seconds: float) -> None:
         until = self.now + timedelta(seconds=seconds)

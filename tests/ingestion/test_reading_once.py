@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from alur.errors import ReadNotExact
-from alur.ingestion.reader import check_each_once
+from alur.ingestion.plain import check_each_once
 
 
 def test_a_plan_with_each_file_once_is_good():

@@ -12,6 +12,8 @@ import pytest
 
 from alur import errors
 from alur.errors import (
+    ColumnChange,
+    ContractNarrowed,
     EmptyFile,
     Excused,
     FileChanged,
@@ -55,7 +57,8 @@ ONE_OF_EACH: list[FileError] = [
     FileDenied(PATH, "AccessDenied"),
     UnstorableRecords(PATH, 1, 2, "a"),
     UnreadableFile(PATH, "not UTF-8"),
-    TableRefused(PATH, "narrower"),
+    TableRefused(PATH, "merge-on-read"),
+    ContractNarrowed(PATH, "c.d.t", [ColumnChange("id", "bigint", "int")]),
     KilledRun(PATH, 3, "FAILED"),
     FileUnavailable(PATH, "503"),
     RunsFailed(PATH, 3, "RunDied"),
@@ -163,7 +166,7 @@ def test_the_excused_types_are_those_of_the_tree() -> None:
 
 
 def test_the_outside_types_are_those_of_the_tree() -> None:
-    assert {"FileVanished", "FileDenied", "TableRefused"} == OUTSIDE_TYPES
+    assert {"FileVanished", "FileDenied", "TableRefused", "ContractNarrowed"} == OUTSIDE_TYPES
     for kind in leaves():
         assert (kind.__name__ in OUTSIDE_TYPES) == issubclass(kind, Outside)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from alur.errors import StorageRefused, StorageUnavailable
+from alur.errors import FileChanged, FileVanished, StorageRefused, StorageUnavailable
 from alur.ledger.model import FileVersion
 from alur.ledger.paths import split_path
 
@@ -133,6 +133,30 @@ class Storage:
             return None
         except _EmptyRange:
             return b""
+
+    def stream(self, version: FileVersion, *, chunk_bytes: int = 1024 * 1024) -> Iterator[bytes]:
+        """Yield an object's bytes, of that version and of no other.
+
+        Args:
+            version: the version.
+            chunk_bytes: how many at a time, at most.
+
+        Raises:
+            FileVanished: there is no such object.
+            FileChanged: it is not that version any more.
+        """
+        try:
+            with _translated("GetObject", version.path):
+                answer = self._client.get_object(Bucket=version.bucket, Key=version.key, IfMatch=version.etag)
+                body = answer["Body"]
+                while chunk := body.read(chunk_bytes):
+                    yield chunk
+        except _NotFound:
+            raise FileVanished(version.path) from None
+        except StorageRefused as refusal:
+            if refusal.code in _NOT_THAT_VERSION:
+                raise FileChanged(version.path, version.etag, "another") from None
+            raise
 
     def copy(self, source: FileVersion, bucket: str, key: str) -> bool:
         """Copy one version of an object, and no other; False: the object is not that version any more.

@@ -12,18 +12,19 @@ import click
 from alur.aws.application_stop import ApplicationStopper
 from alur.aws.deployment import Deployment, Section
 from alur.aws.stacks import Stack, Stacks, stack_state
-from alur.cli.declarations import load_declarations
+from alur.cli.declarations import Declarations, load_declarations
 from alur.cli.deployed import json_option
 from alur.cli.findings import examine
 from alur.cli.listing import known_variables
 from alur.cli.output import EXIT_FAILED, print_json, say, stop
 from alur.cli.sam import build_command, deploy_command, find_tools, require_tools, run_sam
-from alur.cli.validating import errors_of, say_findings, summary
+from alur.cli.validating import errors_of, examine_deployed_tables, say_findings, summary
 from alur.errors import AlurError, DeployError
 
 SHOWN_OUTPUTS = ("LandingBucket", "StateTable", "BatchesTable", "Database", "LakeBucket", "ApplicationId")
 """What a user needs first of a stack's outputs."""
 
+_REFUSED = "nothing was built or deployed: correct the errors first"
 _STOP_SECONDS = 120.0
 _BELONGS_TO_SAMCONFIG = frozenset({"--config-env", "--config-file", "--region", "--stack-name"})
 
@@ -41,12 +42,13 @@ env_required = click.option(
 def deploy(environment: str, dry_run: bool, as_json: bool, sam_options: Sequence[str]) -> None:
     """Check contracts and pipelines, build, and deploy with SAM; SAM_OPTIONS, after --, go to `sam deploy`.
 
+    What is deployed already is compared first: a contract that drops or narrows a column of its table is refused.
     With --json SAM speaks on stderr, and stdout has the stack's outputs alone.
     """
     _refuse_redirection(sam_options)
     deployment = Deployment(environment=environment)
     section = deployment.section
-    _check_declarations()
+    declarations = _check_declarations()
     tools = find_tools(os.environ)
     sam = require_tools(tools)
     region = deployment.region_name
@@ -55,7 +57,7 @@ def deploy(environment: str, dry_run: bool, as_json: bool, sam_options: Sequence
         _show_plan(commands, section, as_json)
         return
     say_endpoint(os.environ)
-    _prepare(deployment, section)
+    _prepare(deployment, section, declarations)
     for command in commands:
         run_sam(command, section, tools, os.environ, to_stderr=as_json)
     _show_outputs(Deployment(environment=environment), as_json)
@@ -97,19 +99,24 @@ def _refuse_redirection(sam_options: Sequence[str]) -> None:
             )
 
 
-def _check_declarations() -> None:
+def _check_declarations() -> Declarations:
     declarations = load_declarations()
     findings = examine(declarations, known_variables(os.environ))
     say_findings(findings)
     say(summary(declarations, findings))
     if errors_of(findings):
-        stop("nothing was built or deployed: correct the errors first", EXIT_FAILED)
+        stop(_REFUSED, EXIT_FAILED)
+    return declarations
 
 
-def _prepare(deployment: Deployment, section: Section) -> None:
-    """See that the stack takes a deploy, and that its application, if nothing runs on it, takes changes."""
+def _prepare(deployment: Deployment, section: Section, declarations: Declarations) -> None:
+    """See that stack and tables take a deploy, and that its application, if nothing runs on it, takes changes."""
     stack = Stacks(deployment.client("cloudformation")).find(section.stack)
     refuse_blocked(stack, section.environment)
+    findings = examine_deployed_tables(declarations, deployment, stack)
+    say_findings(findings)
+    if errors_of(findings):
+        stop(_REFUSED, EXIT_FAILED)
     application = stack.outputs.get("ApplicationId") if stack else None
     if not application:
         return

@@ -24,6 +24,7 @@ class Level(StrEnum):
 
     ERROR = "error"  # it fails when it is deployed, or at its first file
     WARNING = "warning"  # it works, and perhaps not as it was meant
+    INFORMATION = "info"  # it works, and this comes of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,17 @@ def examine(declarations: Declarations, variables: Mapping[str, str]) -> list[Fi
         *_never_taken_in(declarations),
         *_overlaps(declarations.tables, variables),
     ]
-    return sorted(found, key=lambda finding: finding.level is Level.WARNING)
+    return worst_first(found)
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return errors, then warnings, then the rest, each kind in the order in which it was found.
+
+    Args:
+        findings: of any level.
+    """
+    order = list(Level)
+    return sorted(findings, key=lambda finding: order.index(finding.level))
 
 
 def placed_globs(table: DeclaredTable, variables: Mapping[str, str]) -> Iterator[PlacedGlob]:

@@ -11,19 +11,20 @@ import click
 
 from alur.aws.buckets import BucketState, bucket_state
 from alur.aws.deployment import Deployment
-from alur.aws.stacks import Stacks
+from alur.aws.stacks import Stack, Stacks
 from alur.cli.declarations import Declarations, DeclaredTable, load_declarations
 from alur.cli.deployed import env_option, json_option
-from alur.cli.findings import Finding, Level, examine, placed_globs
+from alur.cli.findings import Finding, Level, examine, placed_globs, worst_first
 from alur.cli.listing import known_variables
 from alur.cli.output import EXIT_FAILED, print_json, say
+from alur.cli.table_changes import examine_tables
 
 
 @click.command()
 @env_option
 @json_option
 def validate(environment: str | None, as_json: bool) -> None:
-    """Check contracts and pipelines; with --env also against that environment's buckets.
+    """Check contracts and pipelines; with --env also against that environment's buckets and tables.
 
     Spark does not start. Without --env nobody is asked, and the landing bucket has no name. Errors make the exit code
     1; warnings do not.
@@ -67,15 +68,28 @@ def examine_in(declarations: Declarations, environment: str) -> list[Finding]:
         *_prefixes(
             declarations.tables, variables["LandingBucket"], stack.parameters.get("LandingPrefix", "") if stack else ""
         ),
+        *examine_deployed_tables(declarations, deployment, stack),
     ]
-    return sorted(found, key=lambda finding: finding.level is Level.WARNING)
+    return worst_first(found)
+
+
+def examine_deployed_tables(declarations: Declarations, deployment: Deployment, stack: Stack | None) -> list[Finding]:
+    """Return what a project's contracts would change of the tables of its stack, the worst first.
+
+    Args:
+        declarations: the project's.
+        deployment: where it is deployed.
+        stack: as it is now; None, or without a database: it has no tables.
+    """
+    database = stack.outputs.get("Database") if stack else None
+    return worst_first(examine_tables(declarations.tables, deployment, database)) if database else []
 
 
 def errors_of(findings: Iterable[Finding]) -> list[Finding]:
     """Return those that are errors.
 
     Args:
-        findings: errors and warnings.
+        findings: of any level.
     """
     return [finding for finding in findings if finding.level is Level.ERROR]
 
@@ -106,9 +120,9 @@ def summary(declarations: Declarations, findings: list[Finding]) -> str:
         declarations: the project's.
         findings: what was found in them.
     """
-    errors = len(errors_of(findings))
+    errors, warnings = (sum(finding.level is level for finding in findings) for level in (Level.ERROR, Level.WARNING))
     what = f"{len(declarations.tables)} tables, {len(declarations.pipelines)} pipelines"
-    return f"{what}: {errors} errors, {len(findings) - errors} warnings"
+    return f"{what}: {errors} errors, {warnings} warnings"
 
 
 def say_findings(findings: Iterable[Finding]) -> None:

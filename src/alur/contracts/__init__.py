@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alur.contracts.contract import Contract, OnOverwrite, Trigger
+from alur.contracts.dialect import Dialect
 from alur.contracts.fields import (
     BooleanField,
     DateField,
@@ -27,6 +28,7 @@ __all__ = [
     "Contract",
     "DateField",
     "DecimalField",
+    "Dialect",
     "DoubleField",
     "Field",
     "FieldDeclaration",

@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
+from alur.contracts.dialect import AS_MOST_FILES, Dialect
 from alur.contracts.fields import Field
 from alur.contracts.partitions import PartitionField
 from alur.errors import ContractError
@@ -50,6 +52,7 @@ class Contract:
         description: for people; it becomes the table's comment.
         fingerprint: changes when, and only when, the same file may be read differently.
         trigger: who takes the files in.
+        dialect: how the files are written.
     """
 
     ingestion_key: str
@@ -63,11 +66,17 @@ class Contract:
     description: str
     fingerprint: str
     trigger: Trigger = Trigger.EVENT
+    dialect: Dialect = AS_MOST_FILES
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The names of the columns, in the order of declaration: the header that a file must have."""
+        """The names of the columns, in the order of declaration."""
         return tuple(field.name for field in self.fields)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The names of the columns in a file's header, in the order of declaration."""
+        return tuple(field.source_name for field in self.fields)
 
     def with_variables(self, variables: Mapping[str, str]) -> Contract:
         """Return this contract with each `${Name}` of its globs replaced.
@@ -97,7 +106,7 @@ class Contract:
         return replace(self, source_paths=tuple(VARIABLE.sub(value_of, glob) for glob in self.source_paths))
 
 
-def fingerprint_of(fields: Sequence[Field], null_values: Sequence[str]) -> str:
+def fingerprint_of(fields: Sequence[Field], null_values: Sequence[str], dialect: Dialect | None = None) -> str:
     """Return 16 hexadecimal digits that stand for how a file is read under a contract.
 
     A failed file becomes due when this changes, so what cannot turn a failure into a success (descriptions, globs,
@@ -106,10 +115,25 @@ def fingerprint_of(fields: Sequence[Field], null_values: Sequence[str]) -> str:
     Args:
         fields: the columns, in order.
         null_values: what stands for null; their order means nothing.
+        dialect: how the files are written; None: as most files are.
     """
-    document = {
-        "fields": [[field.name, field.spark_type, field.nullable] for field in fields],
+    document: dict[str, Any] = {
+        "fields": [[field.name, field.spark_type, field.nullable, *_differences(field)] for field in fields],
         "null_values": sorted(null_values),
     }
+    if dialect is not None and dialect.differences:
+        document["dialect"] = dialect.differences
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _differences(field: Field) -> list[dict[str, Any]]:
+    """What a field says of its spelling, in a list of one; nothing said: an empty list."""
+    said: dict[str, Any] = {}
+    if field.source_name != field.name:
+        said["source_name"] = field.source_name
+    if field.formats:
+        said["formats"] = field.formats
+    if field.timezone != "UTC":
+        said["timezone"] = field.timezone
+    return [said] if said else []

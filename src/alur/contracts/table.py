@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any, ClassVar, TypeVar
 
 from alur.contracts.contract import VARIABLE, Contract, OnOverwrite, Trigger, fingerprint_of
+from alur.contracts.dialect import DIALECT_DEFAULTS, Dialect, dialect_of
 from alur.contracts.fields import Field, FieldDeclaration
 from alur.contracts.globs import compile_glob
 from alur.contracts.partitions import parse_partitions
@@ -37,6 +38,7 @@ _META_DEFAULTS: Mapping[str, Any] = {
     "on_overwrite": OnOverwrite.REPLACE.value,
     "trigger": Trigger.EVENT.value,
     "null_values": (),
+    **DIALECT_DEFAULTS,
 }
 
 _COLUMN_NAME = re.compile(r"[a-z0-9_]{1,255}")
@@ -67,6 +69,21 @@ class BronzeTable:
     - `on_overwrite`: `"replace"` (default), `"append"` or `"skip"`: what another version of a file does;
     - `trigger`: `"event"` (default): files are ingested when they land; `"run"`: only by `alur run`;
     - `null_values`: a list of texts that mean null, beside the empty cell.
+
+    How the files are written (`alur.contracts.dialect.Dialect` says it in full):
+
+    - `delimiter` (`","`), `quote` (`'"'`, or None), `escape` (None): how the cells are told apart;
+    - `encoding` (`"utf-8"`): or `"utf-16"`, `"utf-16-le"`, `"utf-16-be"`, `"latin-1"`, `"windows-1252"`;
+    - `header` (True): whether the first record names the columns;
+    - `header_case` (`"insensitive"`, or `"sensitive"`): whether the letters' case counts in the names;
+    - `extra_columns` (`"rescue"`, `"ignore"` or `"refuse"`): what becomes of columns that the class does not have;
+    - `skip_lines` (0), `comment` (None): lines before the header, and the character that begins a line of comment;
+    - `multiline` (None): whether quoted cells hold line ends; None: it is found out;
+    - `trim` (False): whether blanks around text are taken off;
+    - `decimal` (`"."`), `thousands` (None): how numbers are written;
+    - `max_bad_rows` (None), `max_bad_fraction` (None): how many records a file may lose before it fails;
+    - `max_record_mb` (16), `max_uncompressed_mb` (4096): how long a record, and how large a file may be;
+    - `compression` (`"auto"`): or `"none"`, `"gzip"`, `"bzip2"`, `"zstd"`.
 
     Raises:
         ContractError: when the class is made, if a declaration breaks a rule.
@@ -136,6 +153,8 @@ def _contract_of_class(cls: type[BronzeTable]) -> Contract | None:
     on_overwrite = _one_of(name, "on_overwrite", OnOverwrite, meta["on_overwrite"])
     trigger = _one_of(name, "trigger", Trigger, meta["trigger"])
     partition_texts = _texts(name, "partition_by", meta["partition_by"])
+    dialect = dialect_of(name, meta)
+    _check_source_names(name, fields, dialect)
     if "" in null_values:
         raise ContractError(name, "Meta.null_values holds the empty text; the empty cell is null already, leave it out")
     for glob in source_paths:
@@ -158,7 +177,8 @@ def _contract_of_class(cls: type[BronzeTable]) -> Contract | None:
         null_values=null_values,
         partition_by=parse_partitions(name, partition_texts, {field.name: field.spark_type for field in fields}),
         description=description,
-        fingerprint=fingerprint_of(fields, null_values),
+        fingerprint=fingerprint_of(fields, null_values, dialect),
+        dialect=dialect,
     )
 
 
@@ -179,10 +199,7 @@ def _fields(cls: type[BronzeTable]) -> tuple[Field, ...]:
             else:
                 _check_other(cls.__name__, name, value)
         _check_annotations(cls.__name__, owner)
-    return tuple(
-        Field(name, declaration.spark_type, declaration.nullable, declaration.description)
-        for name, declaration in declarations.items()
-    )
+    return tuple(declaration.as_field(name) for name, declaration in declarations.items())
 
 
 def _check_field(contract: str, name: str, declaration: FieldDeclaration) -> None:
@@ -193,6 +210,22 @@ def _check_field(contract: str, name: str, declaration: FieldDeclaration) -> Non
     problem = declaration.problem()
     if problem is not None:
         raise ContractError(contract, f"field {name}: {problem}")
+
+
+def _check_source_names(contract: str, fields: Sequence[Field], dialect: Dialect) -> None:
+    """Refuse two fields that one column of a file would have to fill."""
+    if not dialect.header:
+        return
+    taken: dict[str, str] = {}
+    for field in fields:
+        key = field.source_name if dialect.header_case == "sensitive" else field.source_name.lower()
+        earlier = taken.setdefault(key, field.name)
+        if earlier != field.name:
+            raise ContractError(
+                contract,
+                f"field {field.name}: its name in the header, {field.source_name!r}, is that of {earlier} too; "
+                "give one of them another source_name",
+            )
 
 
 def _suggest(name: str) -> str:

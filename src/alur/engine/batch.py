@@ -1,8 +1,10 @@
 """One batch, from its manifest to the end of its claims: the steps of an optimistic upsert by path.
 
-    pin, look, own, adopt   what the table and the ledger say
+    pin, look, own, adopt   what the tables and the ledger say
     stage                   the rows on a scratch branch, then each file's verdict, then what has to go
-    record, commit          one snapshot on main, valid only if nobody has published a path of it since the look
+    record, commit          one snapshot on each table's main, valid only if nobody has published a path of it since
+                            the look: the rejects first, then the rows, which decide
+    sweep                   what the rejects of these paths had before, and what attempts have left there that died
     flip                    each claim ends by its own file's verdict
 
 Refused, or the outcome unknown: from the beginning. Nothing that was staged is used again.
@@ -13,16 +15,28 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import median
+from typing import Any
 
 from alur.aws.storage import Storage
 from alur.clock import Clock
 from alur.contracts.contract import Contract, OnOverwrite
-from alur.engine.ports import Commit, FileReader, Found, PublishingTable, Snapshot
-from alur.engine.records import PUBLISHED, RecordedFile, published_paths, record_document, record_uri, recorded_files
+from alur.engine.ports import Commit, Doomed, Found, PublishingTable, Snapshot, StagedFiles, Tables
+from alur.engine.records import (
+    PUBLISHED,
+    RecordedFile,
+    attempt_of,
+    published_paths,
+    record_document,
+    record_uri,
+    recorded_files,
+)
+from alur.engine.refusals import refusal_of
+from alur.engine.rejects import stale_rejects
 from alur.engine.staging import Stager, StagesFiles, Staging
 from alur.engine.verdicts import Division, divide, relevant
 from alur.errors import (
@@ -31,7 +45,6 @@ from alur.errors import (
     FileChanged,
     FileError,
     FileVanished,
-    TableRefused,
     TableUnsupported,
 )
 from alur.faults import fault_point
@@ -67,7 +80,7 @@ class Workshop:
 
     Attributes:
         contract: the table's.
-        open_table: returns the bronze table and what reads files into it, made and widened if need be.
+        open_tables: returns the tables and what reads files into them, made and widened if need be.
         files, batches: the ledger.
         storage: S3.
         lake_bucket: where records and copies go.
@@ -80,7 +93,7 @@ class Workshop:
     """
 
     contract: Contract
-    open_table: Callable[[], tuple[PublishingTable, FileReader]]
+    open_tables: Callable[[], Tables]
     files: FileLedger
     batches: BatchStore
     storage: Storage
@@ -90,26 +103,30 @@ class Workshop:
     sleep: Callable[[float], None]
     retries: Retries
     make_nonce: Callable[[], str] = lambda: secrets.token_hex(4)
-    make_stager: Callable[[PublishingTable, Batch], StagesFiles] | None = None
+    make_stager: Callable[[Tables, Batch], StagesFiles] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """A file whose rows are in the table."""
+    """A file whose rows are in the table: by which batch, and by which of its attempts, if that is still known."""
 
     item: LedgerItem
     rows: int
     snapshot: Snapshot
     is_new: bool
     published_by: str
+    attempt: str | None = None
+    rejects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What table and ledger say of a batch's paths: the pinned head, its rows, the items, and whose they are."""
+    """What tables and ledger say of a batch's paths: the pinned heads, their rows, the items, and whose they are."""
 
     pinned: Snapshot
+    rejects_pinned: Snapshot
     found: Mapping[str, Sequence[Found]]
+    rejected: Mapping[str, Sequence[Found]]
     items: Mapping[str, LedgerItem]
     division: Division
 
@@ -140,6 +157,16 @@ def branch_name(batch_id: str, now: datetime, nonce: str) -> str:
     return f"alur_{batch_id}_{int(now.timestamp())}_{nonce}".replace("-", "_")
 
 
+def made_at(branch: str) -> datetime | None:
+    """Return when a scratch branch was made, by its name; None: it is none.
+
+    Args:
+        branch: its name.
+    """
+    match = _BRANCH.fullmatch(branch)
+    return datetime.fromtimestamp(int(match[1]), UTC) if match else None
+
+
 def stale_branches(names: Iterable[str], now: datetime) -> list[str]:
     """Return those scratch branches that no run can still be working on.
 
@@ -147,8 +174,8 @@ def stale_branches(names: Iterable[str], now: datetime) -> list[str]:
         names: of branches.
         now: the present.
     """
-    made = ((name, _BRANCH.fullmatch(name)) for name in names)
-    return [name for name, match in made if match and now - datetime.fromtimestamp(int(match[1]), UTC) > BRANCH_LIMIT]
+    made = ((name, made_at(name)) for name in names)
+    return [name for name, moment in made if moment is not None and now - moment > BRANCH_LIMIT]
 
 
 class BatchRun:
@@ -181,20 +208,20 @@ class BatchRun:
             AlurError: the batch could not be finished; its claims stand, and the same batch may be run again.
         """
         try:
-            table, reader = self._at.open_table()
+            tables = self._at.open_tables()
             if self._batch.last_look:
-                return self._settle([self._flip(self._look_last(table), leave_touched=False)])
-            return self._ingest(table, reader)
+                return self._settle([self._flip(self._look_last(tables), leave_touched=False)])
+            return self._ingest(tables)
         except TableUnsupported as error:
             logger.error("%s", error, extra=self._where)
             return self._settle([self._flip(self._refuse(error), leave_touched=False)])
 
-    def _ingest(self, table: PublishingTable, reader: FileReader) -> BatchResult:
+    def _ingest(self, tables: Tables) -> BatchResult:
         rounds: list[_Round] = []
         number = 1
         while True:
             try:
-                this = self._publish(table, reader, is_first=number == 1 and len(self._batch.begun_by) <= 1)
+                this = self._publish(tables, is_first=number == 1 and len(self._batch.begun_by) <= 1)
             except (CommitRefused, CommitUnknown) as error:
                 if number == ROUNDS:
                     raise
@@ -213,13 +240,13 @@ class BatchRun:
         mine = [item for item in items.values() if item.batch_id == self._batch.batch_id]
         return _Round(
             items,
-            failed=[(item, TableRefused(item.path, str(error))) for item in mine if item.status is Status.PROCESSING],
+            failed=[(item, refusal_of(item.path, error)) for item in mine if item.status is Status.PROCESSING],
         )
 
-    def _look_last(self, table: PublishingTable) -> _Round:
+    def _look_last(self, tables: Tables) -> _Round:
         """Complete what is in the table from this batch, and fail the rest: it has been tried often enough."""
-        looked = self._look(table)
-        done, left = self._adopt_all(table, looked)
+        looked = self._look(tables)
+        done, left = self._adopt_all(tables, looked)
         # What the object is now outranks how often its claimed version was tried.
         there = look_at_objects(self._at.storage, [item.version for item in left]).found
         failed = [(item, self._last_word(item, there.get(item.path))) for item in left]
@@ -233,22 +260,27 @@ class BatchRun:
         # This run has begun with the batch too, and is none of those that left it undone.
         return final_error(self._batch, item.path, self._batch.charges - 1)
 
-    def _look(self, table: PublishingTable) -> _Looked:
-        pinned = table.head()
-        found = table.look(pinned.snapshot_id, self._manifest.paths)
+    def _look(self, tables: Tables) -> _Looked:
+        # The rejects first: whoever had committed some by now looked at the bronze table before this batch does.
+        rejects_pinned = tables.rejects.head()
+        pinned = tables.bronze.head()
+        found = tables.bronze.look(pinned.snapshot_id, self._manifest.paths)
+        rejected = tables.rejects.look(rejects_pinned.snapshot_id, self._manifest.paths)
         # Only now: an owner that lost its files before the look cannot publish them after it.
         items = self._at.files.read(self._batch.ingestion_key, self._manifest.paths)
         division = divide(items.values(), found, self._batch, self._at.contract.on_overwrite)
-        return _Looked(pinned, found, items, division)
+        return _Looked(pinned, rejects_pinned, found, rejected, items, division)
 
     def _adopt_all(
-        self, table: PublishingTable, looked: _Looked, *, empty_too: bool = True
+        self, tables: Tables, looked: _Looked, *, empty_too: bool = True
     ) -> tuple[list[_Done], list[LedgerItem]]:
         """Complete what is in from this batch, with rows or without; return it, and the items that are left."""
-        done = self._adopt(table, looked.pinned, looked.division.adopted)
-        empty = self._adopt_empty(table, looked.division.to_read, looked.found) if empty_too else []
+        done = self._adopt(tables.bronze, looked)
+        empty = self._adopt_empty(tables.bronze, looked.division.to_read, looked.found) if empty_too else []
         in_already = {file.item.path for file in empty}
-        return [*done, *empty], [item for item in looked.division.to_read if item.path not in in_already]
+        adopted = [*done, *empty]
+        self._sweep_rejects(tables, adopted, looked.rejected)
+        return adopted, [item for item in looked.division.to_read if item.path not in in_already]
 
     def _recorded_commits(self, table: PublishingTable) -> Iterator[tuple[Commit, tuple[RecordedFile, ...]]]:
         """Yield the commits that may be this batch's or newer, newest first, with the files that each has published."""
@@ -259,23 +291,28 @@ class BatchRun:
                 files = recorded_files(self._at.storage.get_document(commit.record_uri))
                 yield commit, tuple(file for file in files if file.verdict == PUBLISHED)
 
-    def _adopt(
-        self, table: PublishingTable, pinned: Snapshot, adopted: Sequence[tuple[LedgerItem, Found]]
-    ) -> list[_Done]:
+    def _adopt(self, table: PublishingTable, looked: _Looked) -> list[_Done]:
         """Complete what is in from this batch, each file by the commit that brought it."""
+        adopted = looked.division.adopted
         wanted = {item.path for item, _ in adopted}
-        brought: dict[str, Snapshot] = {}
+        brought: dict[str, tuple[Snapshot, str]] = {}
         for commit, files in self._recorded_commits(table) if wanted else ():
-            if commit.batch_id in self._batch.ids:
+            if commit.batch_id in self._batch.ids and commit.record_uri is not None:
                 for file in files:
-                    brought.setdefault(file.path, commit.snapshot)
+                    brought.setdefault(file.path, (commit.snapshot, attempt_of(commit.record_uri)))
             if wanted <= brought.keys():
                 break
-        # Where history was expired, the rows are proof that they are there, and nobody knows since when.
-        return [
-            _Done(item, there.rows, brought.get(item.path, pinned), is_new=False, published_by=there.batch_id)
-            for item, there in adopted
-        ]
+        done: list[_Done] = []
+        for item, there in adopted:
+            # Where history was expired, the rows are proof that they are there, and nobody knows since when.
+            snapshot, attempt = brought.get(item.path, (looked.pinned, None))
+            rejects = sum(
+                rows.rows
+                for rows in looked.rejected.get(item.path, ())
+                if (rows.etag, rows.batch_id) == (item.etag, there.batch_id) and attempt in (None, rows.attempt)
+            )
+            done.append(_Done(item, there.rows, snapshot, False, there.batch_id, attempt, rejects))
+        return done
 
     def _adopt_empty(
         self, table: PublishingTable, items: Sequence[LedgerItem], found: Mapping[str, Sequence[Found]]
@@ -290,15 +327,16 @@ class BatchRun:
                 if item is None or commit.batch_id not in self._batch.ids:
                     continue
                 if file.etag == item.etag and not file.rows:
-                    done.append(_Done(item, 0, commit.snapshot, is_new=False, published_by=commit.batch_id or ""))
+                    attempt = attempt_of(commit.record_uri or "")
+                    done.append(_Done(item, 0, commit.snapshot, False, commit.batch_id or "", attempt, file.rejects))
             if not wanted:
                 break
         return done
 
-    def _publish(self, table: PublishingTable, reader: FileReader, *, is_first: bool) -> _Round:
+    def _publish(self, tables: Tables, *, is_first: bool) -> _Round:
         at = self._at
-        looked = self._look(table)
-        pinned, items, division = looked.pinned, looked.items, looked.division
+        looked = self._look(tables)
+        items, division = looked.items, looked.division
         fault_point("job.looked")
         logger.info(
             "%d files to read, %d in the table already",
@@ -307,44 +345,35 @@ class BatchRun:
             extra=self._where,
         )
         # Of a batch that nobody has worked on nothing without rows is looked for: a new file would pay for the history.
-        done, to_read = self._adopt_all(table, looked, empty_too=not is_first)
+        done, to_read = self._adopt_all(tables, looked, empty_too=not is_first)
         if not to_read:
             return _Round(items, done)
         nonce = at.make_nonce()
         began_at = at.clock()
         branch = branch_name(self._batch.batch_id, began_at, nonce)
-        table.create_branch(branch, pinned.snapshot_id)
+        tables.bronze.create_branch(branch, looked.pinned.snapshot_id)
         fault_point("job.branched")
         try:
-            stager = self._stager(table, reader)
-            staging = stager.stage(branch, {item.path: item for item in to_read}, began_at)
-            fault_point("job.staged")
-            published = [item for item in to_read if item.path not in staging.failed]
-            if published:
-                self._remove_rows(table, branch, published, staging, looked.found)
-                fault_point("job.removed")
-                if at.clock() - began_at > STAGING_LIMIT:
-                    raise CommitRefused(table.name, f"the files were staged more than {STAGING_LIMIT} ago")
-                committed = self._commit(table, branch, nonce, pinned, to_read, staging)
-                done += [
-                    _Done(
-                        item, staging.rows.get(item.path, 0), committed, is_new=True, published_by=self._batch.batch_id
-                    )
-                    for item in published
-                ]
+            with self._stager(tables).stage(branch, {item.path: item for item in to_read}, began_at) as staging:
+                fault_point("job.staged")
+                if len(staging.failed) < len(to_read):
+                    self._remove_rows(tables.bronze, branch, to_read, staging, looked.found)
+                    fault_point("job.removed")
+                    new, rejects_committed = self._commit(tables, branch, nonce, looked, to_read, staging)
+                    self._sweep_rejects(tables, new, self._dead_rejects(tables.rejects, rejects_committed, looked))
+                    done += new
         finally:
-            table.drop_branch(branch)
+            tables.bronze.drop_branch(branch)
         failed = [(item, staging.failed[item.path]) for item in to_read if item.path in staging.failed]
         return _Round(items, done, failed, looked.found)
 
-    def _stager(self, table: PublishingTable, reader: FileReader) -> StagesFiles:
+    def _stager(self, tables: Tables) -> StagesFiles:
         at = self._at
         if at.make_stager is not None:
-            return at.make_stager(table, self._batch)
+            return at.make_stager(tables, self._batch)
         return Stager(
             contract=at.contract,
-            table=table,
-            reader=reader,
+            tables=tables,
             storage=at.storage,
             lake_bucket=at.lake_bucket,
             batch_id=self._batch.batch_id,
@@ -355,32 +384,100 @@ class BatchRun:
         self,
         table: PublishingTable,
         branch: str,
-        published: Sequence[LedgerItem],
+        read: Sequence[LedgerItem],
         staging: Staging,
         found: Mapping[str, Sequence[Found]],
     ) -> None:
         """Take from the branch what the published versions replace, and what was staged of files left out."""
-        rule = self._at.contract.on_overwrite
-        replaced = [
-            (item.path, item.etag if rule is OnOverwrite.APPEND else None)
-            for item in published
-            if relevant(found.get(item.path, ()), item.etag, rule)
+        rule, mine = self._at.contract.on_overwrite, self._batch.batch_id
+        doomed = [
+            Doomed(item.path, rows.etag, rows.batch_id)
+            for item in read
+            if item.path not in staging.failed
+            for rows in relevant(found.get(item.path, ()), item.etag, rule)
+            if rows.batch_id != mine
         ]
-        left_out = [path for path in staging.failed if staging.rows.get(path)]
-        if replaced or left_out:
-            table.remove_rows(branch, self._batch.batch_id, replaced=replaced, left_out=left_out)
+        doomed += [
+            Doomed(item.path, item.etag, mine)
+            for item in read
+            if item.path in staging.failed and staging.rows.get(item.path)
+        ]
+        if doomed:
+            table.remove_rows(branch, doomed)
 
     def _commit(
-        self,
-        table: PublishingTable,
-        branch: str,
-        nonce: str,
-        pinned: Snapshot,
-        read: Sequence[LedgerItem],
-        staging: Staging,
-    ) -> Snapshot:
+        self, tables: Tables, branch: str, nonce: str, looked: _Looked, read: Sequence[LedgerItem], staging: Staging
+    ) -> tuple[list[_Done], Snapshot]:
+        """Bring what was staged onto both tables' main, the rejects first; return the files that are in."""
+        batch_id = self._batch.batch_id
+        files = tables.bronze.collect(branch, looked.pinned.snapshot_id)
+        uri = self._record(nonce, looked.pinned, [_recorded(item, staging) for item in read])
+        published = [item for item in read if item.path not in staging.failed]
+        paths = [item.path for item in published]
+        pin = looked.pinned.snapshot_id
+        fault_point("job.recorded")
+        with self._on_branch(tables.rejects, branch, looked.rejects_pinned, staging.rejects) as rejects_branch:
+            if rejects_branch is not None:
+                staging.append_rejects(rejects_branch, nonce)
+                fault_point("job.rejects-staged")
+            self._check_age(tables.bronze, branch)
+            rejects_committed = self._commit_to(
+                tables.rejects,
+                rejects_branch,
+                looked.rejects_pinned,
+                uri,
+                paths,
+                # An attempt that the bronze table will refuse is to leave no rejects.
+                also=lambda: tables.bronze.refusal(pin, paths, self._published_paths),
+            )
+        fault_point("job.rejects-committed")
+        committed = tables.bronze.commit(
+            branch,
+            pin,
+            files,
+            batch_id=batch_id,
+            record_uri=uri,
+            paths=paths,
+            published_paths=self._published_paths,
+        )
+        fault_point("job.committed")
+        logger.info("committed snapshot %d", committed.snapshot_id, extra=self._where)
+        done = [
+            _Done(
+                item,
+                staging.rows.get(item.path, 0),
+                committed,
+                is_new=True,
+                published_by=batch_id,
+                attempt=nonce,
+                rejects=staging.rejects.get(item.path, 0),
+            )
+            for item in published
+        ]
+        return done, rejects_committed
+
+    def _check_age(self, table: PublishingTable, branch: str) -> None:
+        began_at = made_at(branch)
+        if began_at is None or self._at.clock() - began_at > STAGING_LIMIT:
+            raise CommitRefused(table.name, f"the files were staged more than {STAGING_LIMIT} ago")
+
+    @contextmanager
+    def _on_branch(
+        self, table: PublishingTable, branch: str, pinned: Snapshot, needed: Collection[Any]
+    ) -> Iterator[str | None]:
+        """A scratch branch for as long as the context lasts; None, where it is not needed."""
+        if not needed:
+            yield None
+            return
+        table.create_branch(branch, pinned.snapshot_id)
+        try:
+            yield branch
+        finally:
+            table.drop_branch(branch)
+
+    def _record(self, nonce: str, pinned: Snapshot, files: list[RecordedFile]) -> str:
+        """Write a record; before the commit that names it: a snapshot never names a record that is not there."""
         at = self._at
-        files = table.collect(branch, pinned.snapshot_id)
         uri = record_uri(at.lake_bucket, self._batch.ingestion_key, self._batch.batch_id, nonce)
         document = record_document(
             ingestion_key=self._batch.ingestion_key,
@@ -389,23 +486,83 @@ class BatchRun:
             pin=pinned.snapshot_id,
             contract_fingerprint=at.contract.fingerprint,
             created_at=at.clock(),
-            files=[_recorded(item, staging) for item in read],
+            files=files,
         )
-        # Written before the commit that names it: a snapshot never names a record that is not there.
         at.storage.put_document(uri, document)
-        fault_point("job.recorded")
-        committed = table.commit(
+        return uri
+
+    def _commit_to(
+        self,
+        rejects: PublishingTable,
+        branch: str | None,
+        pinned: Snapshot,
+        uri: str,
+        paths: Sequence[str],
+        also: Callable[[], str | None] | None = None,
+    ) -> Snapshot:
+        pin = pinned.snapshot_id
+        return rejects.commit(
             branch,
-            pinned.snapshot_id,
-            files,
+            pin,
+            StagedFiles(pin, (), ()) if branch is None else rejects.collect(branch, pin),
             batch_id=self._batch.batch_id,
             record_uri=uri,
-            paths=published_paths(document),
-            published_paths=lambda theirs: published_paths(at.storage.get_document(theirs)),
+            paths=paths,
+            published_paths=self._published_paths,
+            also=also,
         )
-        fault_point("job.committed")
-        logger.info("committed snapshot %d", committed.snapshot_id, extra=self._where)
-        return committed
+
+    def _published_paths(self, uri: str) -> frozenset[str]:
+        return published_paths(self._at.storage.get_document(uri))
+
+    def _dead_rejects(
+        self, rejects: PublishingTable, committed: Snapshot, looked: _Looked
+    ) -> Mapping[str, Sequence[Found]]:
+        """Return the rejects whose attempts the bronze table refuses from now on.
+
+        Those that were there at the look are of attempts that looked before this one; and of this batch, which
+        publishes a path once, there is no other attempt any more that could.
+        """
+        head = rejects.head()
+        if head.snapshot_id == committed.snapshot_id:
+            return looked.rejected
+        now = rejects.look(head.snapshot_id, self._manifest.paths)
+        return {
+            path: [
+                rows for rows in found if rows.batch_id == self._batch.batch_id or rows in looked.rejected.get(path, ())
+            ]
+            for path, found in now.items()
+        }
+
+    def _sweep_rejects(self, tables: Tables, done: Sequence[_Done], rejected: Mapping[str, Sequence[Found]]) -> None:
+        """Take from the table of the rejects what is not of the attempt whose rows are in.
+
+        Only now that they are in: until then an attempt that has committed rejects may still commit its rows.
+
+        Args:
+            tables: the tables.
+            done: the files that are in.
+            rejected: rejects of those files, of attempts that cannot commit their rows any more.
+        """
+        known = [file for file in done if file.attempt is not None and rejected.get(file.item.path)]
+        doomed = [
+            Doomed(file.item.path, rows.etag, rows.batch_id, rows.attempt)
+            for file in known
+            for rows in stale_rejects(
+                rejected[file.item.path], file.item.etag, file.attempt, self._at.contract.on_overwrite
+            )
+        ]
+        if not doomed:
+            return
+        nonce = self._at.make_nonce()
+        branch = branch_name(self._batch.batch_id, self._at.clock(), nonce)
+        pinned = tables.rejects.head()
+        with self._on_branch(tables.rejects, branch, pinned, doomed):
+            tables.rejects.remove_rows(branch, doomed)
+            named = [RecordedFile(file.item.path, file.item.etag, PUBLISHED, file.rows, file.rejects) for file in known]
+            uri = self._record(nonce, tables.bronze.head(), named)
+            self._commit_to(tables.rejects, branch, pinned, uri, [file.path for file in named])
+        fault_point("job.rejects-swept")
 
     def _flip(self, this: _Round, *, leave_touched: bool) -> _Round:
         """End each claim by its own file's verdict; return the round with the items as they are then."""
@@ -416,6 +573,7 @@ class BatchRun:
                 done.item,
                 batch_id=batch_id,
                 rows=done.rows,
+                rejects=done.rejects,
                 snapshot_id=str(done.snapshot.snapshot_id),
                 queryable_at=done.snapshot.committed_at,
                 now=now,
@@ -496,4 +654,5 @@ def _recorded(item: LedgerItem, staging: Staging) -> RecordedFile:
     error = staging.failed.get(item.path)
     if error is not None:
         return RecordedFile(item.path, item.etag, type(error).__name__, 0)
-    return RecordedFile(item.path, item.etag, PUBLISHED, staging.rows.get(item.path, 0))
+    rows, rejects = staging.rows.get(item.path, 0), staging.rejects.get(item.path, 0)
+    return RecordedFile(item.path, item.etag, PUBLISHED, rows, rejects)

@@ -1,33 +1,30 @@
 """DataFrames onto a scratch branch: what a session or a pipeline made of its loads, and what became of each file.
 
-A file is judged by all of its records, also by those that a pipeline filters out. Where the DataFrame holds them all,
-what was staged tells; where it may not, the load's own rows are read a second time, and only then.
+What each file came to is known since it was loaded, also of the records that a pipeline filters out. What is left to
+find out is whose rows the DataFrame holds, and whether the files are still what was read.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
-from alur.engine.iceberg import IcebergTable, count_by_path
-from alur.engine.ports import Staged
-from alur.engine.spark_reader import read_failed
-from alur.engine.staging import Staging, judge_file
-from alur.errors import FileError, PipelineError, StrictModeError, UntrackedDataFrame
+from alur.delimited.counted import Counted
+from alur.engine.iceberg import IcebergTable
+from alur.engine.staging import Staging
+from alur.errors import PipelineError, UntrackedDataFrame
+from alur.ingestion.columns import OWN_COLUMNS
+from alur.ingestion.failures import failing_as_read
 from alur.ingestion.loads import Load
+from alur.ingestion.plain import Lines
 from alur.ingestion.preparing import look_after
-from alur.ingestion.reader import OWN_COLUMNS
-from alur.ingestion.reading import break_the_contract
 from alur.ingestion.tracing import Trace
 from alur.ledger.model import FileVersion, LedgerItem
 
@@ -54,93 +51,94 @@ class Written:
         return {path: version for load in self.loads for path, version in load.seen.items()}
 
 
+class LoadedRejects:
+    """`CarefulReading` over what loads have found, as far as a write needs it.
+
+    Args:
+        loads: the loads.
+        rejects: the table of the rejects.
+    """
+
+    def __init__(self, loads: Sequence[Load], rejects: IcebergTable) -> None:
+        self._loads = loads
+        self._rejects = rejects
+
+    @property
+    def counted(self) -> Mapping[str, Counted]:
+        """See `CarefulReading.counted`."""
+        return {path: count for load in self._loads for path, count in load.counted.items()}
+
+    def append_rows(self, branch: str, paths: Collection[str]) -> None:
+        """Do nothing: the rows are in the DataFrame."""
+
+    def append_rejects(self, branch: str, paths: Collection[str], attempt: str) -> None:
+        """See `CarefulReading.append_rejects`."""
+        for load in self._loads:
+            mine = [path for path in paths if path in load.counted]
+            if load.careful is not None and mine:
+                with failing_as_read():
+                    self._rejects.append(branch, load.careful.rejects(mine, attempt))
+
+    def close(self) -> None:
+        """Do nothing: another attempt may need them; the load's end frees them."""
+
+
 class FrameStager:
     """Stages the rows of one batch that a DataFrame holds.
 
     Args:
-        contract: of the table.
-        table: the bronze table.
+        bronze, rejects: the tables.
         storage: S3.
         batch_id: the batch's.
         written: the DataFrame, and its loads.
-        strict: a file that breaks the contract breaks the write.
     """
 
     def __init__(
-        self,
-        *,
-        contract: Contract,
-        table: IcebergTable,
-        storage: Storage,
-        batch_id: str,
-        written: Written,
-        strict: bool,
+        self, *, bronze: IcebergTable, rejects: IcebergTable, storage: Storage, batch_id: str, written: Written
     ) -> None:
-        self._contract = contract
-        self._table = table
+        self._bronze = bronze
+        self._rejects = rejects
         self._storage = storage
         self._batch_id = batch_id
         self._written = written
-        self._strict = strict
 
     def stage(self, branch: str, items: Mapping[str, LedgerItem], now: datetime) -> Staging:
         """See `StagesFiles.stage`; the rows have their `_ingested_at` already.
 
         Raises:
             ReadFailed: the rows could not be made.
-            StrictModeError: files break the contract.
             UntrackedDataFrame: it holds rows of other files, or rows twice.
         """
         seen = self._written.seen
-        read = [seen[path] for path in items]
+        careful = LoadedRejects(self._written.loads, self._rejects)
+        counted = careful.counted
         self._append(branch, [path for path in seen if path not in items])
-        staged = self._table.staged(branch, self._batch_id)
+        staged = self._bronze.staged(branch, self._batch_id)
         self._check_paths(staged, items)
-        counted = staged if self._written.trace.keeps_all else self._count()
         self._check_repeats(staged, counted)
-        failed: dict[str, FileError] = {}
-        for version in read:
-            how = next(load.reading for load in self._written.loads if version.path in load.seen)
-            if error := judge_file(
-                self._storage,
-                how.files,
-                version,
-                counted.get(version.path),
-                how.dialect,
-                headers=how.checks_headers,
-            ):
-                failed[version.path] = error
-        # Last, and it outranks whatever was found in the bytes: they may have been another version's.
-        failed.update(look_after(self._storage, read))
-        if self._strict and (breaking := break_the_contract(failed.values())):
-            raise StrictModeError(breaking)
+        failed = look_after(self._storage, [seen[path] for path in items])
         for error in failed.values():
             logger.warning("%s", error, extra={"batch_id": self._batch_id, "error_type": type(error).__name__})
-        return Staging({path: count.rows for path, count in staged.items()}, failed)
+        rejects = {
+            path: counted[path].rejects
+            for path in items
+            if path not in failed and path in counted and counted[path].rejects
+        }
+        return Staging({path: count.rows for path, count in staged.items()}, failed, rejects, careful)
 
     def _append(self, branch: str, left_out: Sequence[str]) -> None:
         rows = self._written.rows.where(F.col("_batch_id") == self._batch_id)
         if left_out:
             rows = rows.where(~F.col("_source_file").isin(*left_out))
-        try:
-            self._table.append(branch, rows)
-        except (PySparkException, Py4JJavaError) as error:
-            raise read_failed(error) from error
+        with failing_as_read():
+            self._bronze.append(branch, rows)
 
-    def _count(self) -> dict[str, Staged]:
-        """Count what the files hold, by the loads' own rows."""
-        rows = reduce(
-            DataFrame.unionByName,
-            [load.whole().select("_source_file", "_rescued_data") for load in self._written.loads],
-        )
-        return count_by_path(rows)
-
-    def _check_paths(self, staged: Mapping[str, Staged], items: Mapping[str, LedgerItem]) -> None:
+    def _check_paths(self, staged: Mapping[str, Lines], items: Mapping[str, LedgerItem]) -> None:
         for path in staged:
             if path not in items:
                 raise UntrackedDataFrame("write_table", f"the DataFrame holds rows of {path}, which the load has not")
 
-    def _check_repeats(self, staged: Mapping[str, Staged], counted: Mapping[str, Staged]) -> None:
+    def _check_repeats(self, staged: Mapping[str, Lines], counted: Mapping[str, Counted]) -> None:
         if not self._written.trace.repeats:
             return
         for path, count in staged.items():

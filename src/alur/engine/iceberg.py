@@ -13,9 +13,10 @@ from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from alur.engine.ports import Commit, Found, Snapshot, Staged, StagedFiles
+from alur.engine.ports import Commit, Doomed, Found, Snapshot, StagedFiles
 from alur.engine.validator import BATCH_KEY, RECORD_KEY, NobodyPublished
 from alur.errors import CommitRefused, CommitUnknown, PlatformUnsupported, TableUnsupported
+from alur.ingestion.plain import Lines, count_by_path
 
 logger = logging.getLogger(__name__)
 
@@ -31,17 +32,26 @@ _REFERENCE_ATTEMPTS = 20
 _REFUSALS = ("ValidationException", "CommitFailedException")
 
 
+BRONZE_KEYS = ("_source_file", "_source_etag", "_batch_id")
+"""What tells the rows of one publication of a path from others, in a bronze table."""
+
+REJECTS_KEYS = (*BRONZE_KEYS, "_attempt")
+"""The same in a table of rejects, where attempts that were never published may have left rows too."""
+
+
 class IcebergTable:
-    """A bronze table: `PublishingTable` over Iceberg.
+    """A bronze table, or one of rejects: `PublishingTable` over Iceberg.
 
     Args:
         spark: the session, with Iceberg's extensions and the catalog.
         name: `catalog.database.table`.
+        keys: the columns by which rows belong together: path, ETag, batch, and the attempt where there is one.
     """
 
-    def __init__(self, spark: SparkSession, name: str) -> None:
+    def __init__(self, spark: SparkSession, name: str, keys: Sequence[str] = BRONZE_KEYS) -> None:
         self._spark = spark
         self.name = name
+        self._keys = tuple(keys)
 
     def check_settings(self) -> None:
         """Check that the table's settings let publishing be safe.
@@ -73,16 +83,16 @@ class IcebergTable:
         if self._is_empty(pin):
             return {}
         try:
-            rows = self._spark.sql(f"SELECT _source_file, _source_etag, _batch_id FROM {self.name} VERSION AS OF {pin}")
-            among = self._among(rows, paths)
-            counted = among.groupBy("_source_file", "_source_etag", "_batch_id").count().collect()
+            rows = self._spark.sql(f"SELECT {', '.join(self._keys)} FROM {self.name} VERSION AS OF {pin}")
+            counted = self._among(rows, paths).groupBy(*self._keys).count().collect()
         except (PySparkException, Py4JJavaError) as error:
             if self._load().snapshot(pin) is not None:
                 raise
             raise CommitRefused(self.name, f"snapshot {pin} has expired before it was looked at") from error
         found: dict[str, list[Found]] = {}
         for row in counted:
-            found.setdefault(row["_source_file"], []).append(Found(row["_source_etag"], row["_batch_id"], row["count"]))
+            path, etag, batch_id, *attempt, count = row
+            found.setdefault(path, []).append(Found(etag, batch_id, count, *attempt))
         return found
 
     def create_branch(self, branch: str, pin: int) -> None:
@@ -111,33 +121,27 @@ class IcebergTable:
         rows = self._spark.table(self.name).where(F.col("_batch_id") == batch_id)
         return {row["_source_file"]: row["count"] for row in rows.groupBy("_source_file").count().collect()}
 
-    def staged(self, branch: str, batch_id: str) -> dict[str, Staged]:
+    def staged(self, branch: str, batch_id: str) -> dict[str, Lines]:
         """See `PublishingTable.staged`."""
         rows = self._spark.table(f"{self.name}.branch_{branch}").where(F.col("_batch_id") == batch_id)
         return count_by_path(rows)
 
-    def remove_rows(
-        self, branch: str, batch_id: str, *, replaced: Sequence[tuple[str, str | None]], left_out: Sequence[str]
-    ) -> None:
+    def remove_rows(self, branch: str, doomed: Sequence[Doomed]) -> None:
         """See `PublishingTable.remove_rows`."""
-        doomed = self._spark.createDataFrame(
-            [(path, etag, False) for path, etag in replaced] + [(path, None, True) for path in left_out],
-            "path string, etag string, mine boolean",
+        rows = self._spark.createDataFrame(
+            [(_key(one.path, one.etag, one.batch_id, one.attempt),) for one in doomed], "key string"
         )
         view = f"alur_doomed_{branch}"
-        doomed.createOrReplaceTempView(view)
-        paths = [path for path, _ in replaced] + list(left_out)
+        rows.createOrReplaceTempView(view)
+        paths = [one.path for one in doomed]
         low, high = _literal(min(paths)), _literal(max(paths))
-        mine = _literal(batch_id)
-        keyed = f"SELECT path FROM {view} WHERE"
+        parts = [*self._keys, *["''"] * (len(REJECTS_KEYS) - len(self._keys))]
+        path, *rest = parts
         try:
-            # The range prunes data files by their metrics; the subqueries decide.
+            # The range prunes data files by their metrics; the subquery decides.
             self._spark.sql(
-                f"DELETE FROM {self.name}.branch_{branch} WHERE _source_file >= {low} AND _source_file <= {high} AND ("
-                f"(_batch_id <> {mine} AND _source_file IN ({keyed} NOT mine AND etag IS NULL))"
-                f" OR (_batch_id <> {mine} AND concat(_source_etag, ' ', _source_file) IN"
-                f" (SELECT concat(etag, ' ', path) FROM {view} WHERE NOT mine AND etag IS NOT NULL))"
-                f" OR (_batch_id = {mine} AND _source_file IN ({keyed} mine)))"
+                f"DELETE FROM {self.name}.branch_{branch} WHERE _source_file >= {low} AND _source_file <= {high}"
+                f" AND concat_ws(' ', {', '.join([*rest, path])}) IN (SELECT key FROM {view})"
             )
         finally:
             self._spark.catalog.dropTempView(view)
@@ -180,9 +184,17 @@ class IcebergTable:
                 raise CommitRefused(self.name, f"the scratch branch {branch} does not lead back to snapshot {pin}")
         return StagedFiles(head.snapshotId(), tuple(added.values()), tuple(removed.values()))
 
+    def refusal(self, pin: int, paths: Iterable[str], published_paths: Callable[[str], frozenset[str]]) -> str | None:
+        """See `PublishingTable.refusal`."""
+        validator = NobodyPublished(pin, paths, published_paths)
+        return validator.judge(
+            (commit.snapshot.snapshot_id, {} if commit.record_uri is None else {RECORD_KEY: commit.record_uri})
+            for commit in self.history()
+        )
+
     def commit(
         self,
-        branch: str,
+        branch: str | None,
         pin: int,
         files: StagedFiles,
         *,
@@ -190,15 +202,17 @@ class IcebergTable:
         record_uri: str,
         paths: Iterable[str],
         published_paths: Callable[[str], frozenset[str]],
+        also: Callable[[], str | None] | None = None,
     ) -> Snapshot:
         """See `PublishingTable.commit`."""
         gateway: Any = self._spark.sparkContext._gateway
         ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
         table = self._load()
-        current = table.snapshot(branch)
-        if current is None or current.snapshotId() != files.head:
-            raise CommitRefused(self.name, f"the scratch branch {branch} has moved since its files were collected")
-        validator = NobodyPublished(pin, paths, published_paths)
+        if branch is not None:
+            current = table.snapshot(branch)
+            if current is None or current.snapshotId() != files.head:
+                raise CommitRefused(self.name, f"the scratch branch {branch} has moved since its files were collected")
+        validator = NobodyPublished(pin, paths, published_paths, also)
         operation = table.newOverwrite()
         for file in files.added:
             operation.addFile(file)
@@ -270,24 +284,6 @@ class IcebergTable:
         return within.join(F.broadcast(wanted), "_source_file", "left_semi")
 
 
-def count_by_path(rows: DataFrame) -> dict[str, Staged]:
-    """Count rows by their file, and those of them that cannot be stored.
-
-    Args:
-        rows: with `_source_file` and `_rescued_data`.
-    """
-    counted = (
-        rows.groupBy("_source_file")
-        .agg(
-            F.count("*").alias("rows"),
-            F.count("_rescued_data").alias("bad_rows"),
-            F.min("_rescued_data").alias("first_bad"),
-        )
-        .collect()
-    )
-    return {row["_source_file"]: Staged(row["rows"], row["bad_rows"], row["first_bad"]) for row in counted}
-
-
 def check_platform(spark: SparkSession) -> None:
     """Check that this platform's Iceberg has what publishing rests on.
 
@@ -325,6 +321,11 @@ def _snapshot(snapshot: Any) -> Snapshot:
 
 def _loader(jvm: Any) -> Any:
     return jvm.java.lang.Thread.currentThread().getContextClassLoader()
+
+
+def _key(path: str, etag: str, batch_id: str, attempt: str) -> str:
+    # The path last: it alone may hold blanks.
+    return f"{etag} {batch_id} {attempt} {path}"
 
 
 def _literal(text: str) -> str:

@@ -16,10 +16,10 @@ from alur.dispatch.job_arguments import JobArguments
 from alur.dispatch.sizing import CATALOG
 from alur.engine.batch import BatchRun, Workshop, stale_branches
 from alur.engine.iceberg import IcebergTable, check_platform
-from alur.engine.ports import FileReader
+from alur.engine.ports import Tables
 from alur.engine.spark_reader import SparkReader
 from alur.engine.staging import StagesFiles
-from alur.engine.tables import ensure_table
+from alur.engine.tables import ensure_rejects, ensure_table
 from alur.errors import AlurError, ReadFailed, ReadNotExact
 from alur.faults import fault_point
 from alur.ledger.batches import Batch, BatchResult, BatchState, BatchStore
@@ -39,7 +39,7 @@ def run_job(
     storage: Storage,
     clock: Clock,
     sleep: Callable[[float], None] = time.sleep,
-    make_stager: Callable[[IcebergTable, Batch], StagesFiles] | None = None,
+    make_stager: Callable[[IcebergTable, IcebergTable, Batch], StagesFiles] | None = None,
 ) -> bool:
     """Ingest each batch of a run; one that cannot be finished costs no other.
 
@@ -61,10 +61,10 @@ def run_job(
         LedgerError: a batch could not be begun.
     """
     check_platform(spark)
-    opened = OpenedTable(spark, arguments.database, contract, clock)
+    opened = OpenedTables(spark, arguments.database, contract, clock)
     workshop = Workshop(
         contract=contract,
-        open_table=opened,
+        open_tables=opened,
         files=files,
         batches=batches,
         storage=storage,
@@ -73,7 +73,7 @@ def run_job(
         clock=clock,
         sleep=sleep,
         retries=arguments.retries,
-        make_stager=None if make_stager is None else lambda _, batch: make_stager(opened()[0], batch),
+        make_stager=None if make_stager is None else lambda _, batch: make_stager(opened.bronze, opened.rejects, batch),
     )
     return run_batches(workshop, arguments.batch_ids, is_alive=lambda: _is_alive(spark))
 
@@ -112,8 +112,8 @@ def run_batches(workshop: Workshop, batch_ids: tuple[str, ...], *, is_alive: Cal
     return all_finished
 
 
-class OpenedTable:
-    """The table and its reader, made at the first batch that needs them.
+class OpenedTables:
+    """The tables and their reader, made at the first batch that needs them.
 
     Args:
         spark: the session.
@@ -127,14 +127,31 @@ class OpenedTable:
         self._database = database
         self._contract = contract
         self._clock = clock
-        self._parts: tuple[IcebergTable, FileReader] | None = None
+        self._opened: tuple[IcebergTable, IcebergTable] | None = None
 
-    def __call__(self) -> tuple[IcebergTable, FileReader]:
-        if self._parts is None:
-            table = ensure_table(self._spark, CATALOG, self._database, self._contract)
-            self._drop_stale_branches(table)
-            self._parts = table, SparkReader(self._spark, self._contract, table)
-        return self._parts
+    def __call__(self) -> Tables:
+        """Return them as publishing needs them."""
+        bronze, rejects = self._open()
+        return Tables(bronze, rejects, SparkReader(self._spark, self._contract, bronze, rejects))
+
+    @property
+    def bronze(self) -> IcebergTable:
+        """The bronze table."""
+        return self._open()[0]
+
+    @property
+    def rejects(self) -> IcebergTable:
+        """The table of the rejects."""
+        return self._open()[1]
+
+    def _open(self) -> tuple[IcebergTable, IcebergTable]:
+        if self._opened is None:
+            bronze = ensure_table(self._spark, CATALOG, self._database, self._contract)
+            rejects = ensure_rejects(self._spark, CATALOG, self._database, self._contract)
+            for table in (bronze, rejects):
+                self._drop_stale_branches(table)
+            self._opened = bronze, rejects
+        return self._opened
 
     def _drop_stale_branches(self, table: IcebergTable) -> None:
         for branch in stale_branches(table.scratch_branches(), self._clock()):

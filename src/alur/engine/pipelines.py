@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from pyspark.sql import DataFrame
@@ -18,12 +19,11 @@ from alur.engine.adapter import AWSAdapter
 from alur.engine.frames import FrameStager, Written, fit_columns
 from alur.engine.iceberg import IcebergTable
 from alur.engine.staging import Staging
-from alur.engine.writing import find_at_fault
 from alur.errors import FileError, NotReadByPipeline, PipelineError, ReadFailed, UntrackedDataFrame
 from alur.ingestion.claiming import Survey
 from alur.ingestion.loads import Load, current_hand_out, current_workplace, find_load, gathering_loads, register
 from alur.ingestion.naming import Source
-from alur.ingestion.preparing import check_headers, confirm, look_before, name_sources
+from alur.ingestion.preparing import look_after, look_before, name_sources
 from alur.ingestion.reading import Reading
 from alur.ingestion.tracing import trace
 from alur.ingestion.workplace import Workplace
@@ -53,7 +53,7 @@ def call(pipeline: Pipeline, read_table: Callable[[type[BronzeTable]], DataFrame
 
 def stager_of(
     pipeline: Pipeline, contract: Contract, place: Workplace
-) -> Callable[[IcebergTable, Batch], PipelineStager]:
+) -> Callable[[IcebergTable, IcebergTable, Batch], PipelineStager]:
     """Return what makes the stagers of a job whose table has an `on_event` pipeline.
 
     Args:
@@ -62,8 +62,14 @@ def stager_of(
         place: the deployment, and S3.
     """
     read_table = AWSAdapter(deployment=place.deployment).read_table
-    return lambda table, batch: PipelineStager(
-        pipeline=pipeline, contract=contract, table=table, place=place, batch=batch, read_table=read_table
+    return lambda bronze, rejects, batch: PipelineStager(
+        pipeline=pipeline,
+        contract=contract,
+        bronze=bronze,
+        rejects=rejects,
+        place=place,
+        batch=batch,
+        read_table=read_table,
     )
 
 
@@ -118,22 +124,20 @@ class BatchFiles:
         ]
         for source in mine:
             del self._left[source.version.path]
-        if reading.checks_headers:
-            # Strict or not, a file that breaks the contract fails by itself: the others are somebody else's files.
-            versions = [source.version for source in mine]
-            faults = check_headers(self._storage, reading.files, versions, reading.dialect)
-            self.failed |= confirm(self._storage, faults, {version.path: version for version in versions})
-        sources = tuple(source for source in mine if source.version.path not in self.failed)
         load_id = secrets.token_hex(8)
+        read = reading.read(self._storage, mine, batch_id=self._batch_id, load_id=load_id, now=self._now)
+        # Strict or not, a file that breaks the contract fails by itself: the others are somebody else's files.
+        self.failed |= read.failed
         load = Load(
             load_id=load_id,
             contract=reading.table,
             batch_id=self._batch_id,
-            rows=reading.rows(sources, batch_id=self._batch_id, load_id=load_id, now=self._now),
+            rows=read.rows,
             survey=Survey(listed=len(mine)),
             strict=False,
-            reading=reading,
-            sources=sources,
+            sources=tuple(source for source in mine if source.version.path not in self.failed),
+            counted=read.counted,
+            careful=read.careful,
         )
         register(load)
         self.loads.append(load)
@@ -146,7 +150,7 @@ class PipelineStager:
     Args:
         pipeline: the table's `on_event` pipeline.
         contract: of the table.
-        table: the bronze table.
+        bronze, rejects: the tables.
         place: the deployment, and S3.
         batch: which batch.
         read_table: returns a bronze table's rows, for the pipeline's sources.
@@ -157,14 +161,16 @@ class PipelineStager:
         *,
         pipeline: Pipeline,
         contract: Contract,
-        table: IcebergTable,
+        bronze: IcebergTable,
+        rejects: IcebergTable,
         place: Workplace,
         batch: Batch,
         read_table: Callable[[type[BronzeTable]], DataFrame],
     ) -> None:
         self._pipeline = pipeline
         self._contract = contract
-        self._table = table
+        self._bronze = bronze
+        self._rejects = rejects
         self._place = place
         self._batch = batch
         self._read_table = read_table
@@ -198,13 +204,11 @@ class PipelineStager:
             try:
                 return self._stage(branch, items, rows, files, failed, now)
             except ReadFailed:
-                unreadable: dict[str, FileError] = {}
-                for load in files.loads:
-                    unreadable |= find_at_fault(place.storage, load) if load.sources else {}
-                if not unreadable:
+                moved = look_after(place.storage, [source.version for source in left.values()])
+                if not moved:
                     raise
-                logger.warning("the pipeline is run again, without %d files that cannot be read", len(unreadable))
-                failed |= unreadable
+                logger.warning("the pipeline is run again, without %d files that are not what was read", len(moved))
+                failed |= moved
 
     def _run(self, files: BatchFiles) -> DataFrame:
         place, hand_out = current_workplace.set(self._place), current_hand_out.set(files)
@@ -234,12 +238,11 @@ class PipelineStager:
         written = Written(fit_columns(rows, self._contract, self._pipeline.name), traced, loads)
         mine = {path: items[path] for path in written.seen if path in items}
         staging = FrameStager(
-            contract=self._contract,
-            table=self._table,
+            bronze=self._bronze,
+            rejects=self._rejects,
             storage=self._place.storage,
             batch_id=self._batch.batch_id,
             written=written,
-            strict=False,
         ).stage(branch, mine, now)
         loaded = {path for load in files.loads for path in load.seen}
         unread = {
@@ -249,4 +252,4 @@ class PipelineStager:
         }
         for error in unread.values():
             logger.warning("%s", error, extra={"batch_id": self._batch.batch_id, "error_type": type(error).__name__})
-        return Staging(staging.rows, {**failed, **unread, **staging.failed})
+        return replace(staging, failed={**failed, **unread, **staging.failed})

@@ -5,36 +5,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from alur.delimited.counted import Counted
+from alur.ingestion.headings import Heading
 from alur.ingestion.naming import Source
+from alur.ingestion.plain import Lines
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows of one path that the look found: those of one version and one batch."""
+    """Rows of one path that the look found: those of one version and one batch.
+
+    Attributes:
+        etag, batch_id: whose they are.
+        rows: how many.
+        attempt: in the table of the rejects, which attempt to publish the batch has brought them: its record's nonce.
+    """
 
     etag: str
     batch_id: str
     rows: int
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
-    """What a batch has staged for one path.
+class Doomed:
+    """Rows of one path that have to go: those of one version and one batch, in the rejects of one attempt."""
 
-    Attributes:
-        rows: how many rows.
-        bad_rows: how many of them cannot be stored under the contract.
-        first_bad: why, of one of them, as JSON.
-    """
-
-    rows: int
-    bad_rows: int
-    first_bad: str | None
+    path: str
+    etag: str
+    batch_id: str
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +125,16 @@ class PublishingTable(Protocol):
         """Drop a scratch branch, if it is there; a failure is only logged: it holds orphans, nothing else."""
         ...
 
-    def staged(self, branch: str, batch_id: str) -> dict[str, Staged]:
+    def staged(self, branch: str, batch_id: str) -> dict[str, Lines]:
         """Count what a batch has on a branch, by path."""
         ...
 
-    def remove_rows(
-        self, branch: str, batch_id: str, *, replaced: Sequence[tuple[str, str | None]], left_out: Sequence[str]
-    ) -> None:
-        """Delete, on a scratch branch, what published paths had before, and what was staged of paths left out.
+    def remove_rows(self, branch: str, doomed: Sequence[Doomed]) -> None:
+        """Delete rows on a scratch branch.
 
         Args:
             branch: the scratch branch.
-            batch_id: of the batch that publishes.
-            replaced: (path, ETag): published paths; other batches' rows of it go: of that version only, if it is named.
-            left_out: paths whose staged rows go.
+            doomed: which rows.
         """
         ...
 
@@ -150,9 +151,19 @@ class PublishingTable(Protocol):
         """
         ...
 
+    def refusal(self, pin: int, paths: Iterable[str], published_paths: Callable[[str], frozenset[str]]) -> str | None:
+        """Say who has published one of these paths since a snapshot; None: nobody has.
+
+        Args:
+            pin: the snapshot.
+            paths: the paths.
+            published_paths: from a record's URI, the paths that it published.
+        """
+        ...
+
     def commit(
         self,
-        branch: str,
+        branch: str | None,
         pin: int,
         files: StagedFiles,
         *,
@@ -160,17 +171,19 @@ class PublishingTable(Protocol):
         record_uri: str,
         paths: Iterable[str],
         published_paths: Callable[[str], frozenset[str]],
+        also: Callable[[], str | None] | None = None,
     ) -> Snapshot:
         """Bring staged files onto main, in one snapshot that is valid only if nobody published these paths meanwhile.
 
         Args:
-            branch: the scratch branch.
+            branch: the scratch branch; None: there is nothing to bring, and the snapshot only names the paths.
             pin: the snapshot of the look.
             files: what `collect` found.
             batch_id: of the batch that publishes.
             record_uri: its record.
             paths: what it publishes.
             published_paths: from a record's URI, the paths that it published.
+            also: says why the commit must be refused for another reason; asked at each attempt.
 
         Raises:
             CommitRefused: certainly not committed.
@@ -179,17 +192,64 @@ class PublishingTable(Protocol):
         ...
 
 
+class CarefulReading(Protocol):
+    """Files that were read record by record: what each came to, and their rows and rejects, to be appended."""
+
+    @property
+    def counted(self) -> Mapping[str, Counted]:
+        """What each file came to, by path."""
+        ...
+
+    def append_rows(self, branch: str, paths: Collection[str]) -> None:
+        """Append the rows of some of the files to a branch of the bronze table.
+
+        Raises:
+            ReadFailed: which file is at fault is not known.
+        """
+        ...
+
+    def append_rejects(self, branch: str, paths: Collection[str], attempt: str) -> None:
+        """Append the rejects of some of the files to a branch of the table of the rejects.
+
+        Args:
+            branch: the scratch branch.
+            paths: of the files.
+            attempt: which attempt to publish them this is.
+
+        Raises:
+            ReadFailed: which file is at fault is not known.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what was kept of the rows."""
+        ...
+
+
 class FileReader(Protocol):
-    """Reads files under a contract onto a scratch branch."""
+    """Reads files under a contract, in two ways.
+
+    The plain reading is the engine's own, one pass for all files at once; it is exact for files in which each line is
+    a plain record, and says of every other line that it is not. The careful reading takes those files, record by
+    record, and is what defines their meaning.
+    """
 
     def append(
-        self, branch: str, sources: Sequence[Source], *, whole_folders: set[str], batch_id: str, now: datetime
+        self,
+        branch: str,
+        sources: Sequence[Source],
+        *,
+        heading: Heading,
+        whole_folders: set[str],
+        batch_id: str,
+        now: datetime,
     ) -> None:
-        """Append the rows of some files to a branch, all or none.
+        """Read files plainly, and append their rows to a branch of the bronze table, all or none.
 
         Args:
             branch: the scratch branch.
             sources: the files, each with the URI under which its bytes are found.
+            heading: what stands above their records.
             whole_folders: folders that are read as a whole; of what else is in them nothing is kept.
             batch_id: of the batch.
             now: becomes `_ingested_at`.
@@ -199,3 +259,31 @@ class FileReader(Protocol):
             ReadNotExact: a file would be read twice.
         """
         ...
+
+    def read_carefully(self, sources: Sequence[Source], *, batch_id: str, now: datetime) -> CarefulReading:
+        """Read files record by record.
+
+        Args:
+            sources: the files.
+            batch_id: of the batch.
+            now: becomes `_ingested_at`.
+
+        Raises:
+            ReadFailed: which file is at fault is not known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What a contract's files are published into.
+
+    Attributes:
+        bronze: takes the rows; its commit is the one that counts.
+        rejects: takes the records that could not be stored.
+        reader: reads files into them.
+    """
+
+    bronze: PublishingTable
+    rejects: PublishingTable
+    reader: FileReader

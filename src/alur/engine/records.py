@@ -39,6 +39,15 @@ def record_uri(lake_bucket: str, ingestion_key: str, batch_id: str, nonce: str) 
     return f"s3://{lake_bucket}/alur/records/{ingestion_key}/{batch_id}/{nonce}.json"
 
 
+def attempt_of(uri: str) -> str:
+    """Return the nonce of the attempt whose record this is.
+
+    Args:
+        uri: what `record_uri` said.
+    """
+    return uri.rpartition("/")[2].removesuffix(".json")
+
+
 def record_document(
     *,
     ingestion_key: str,

@@ -1,23 +1,20 @@
-"""The reader that Spark is: files under a contract, onto a scratch branch."""
+"""The reader that Spark is: files under a contract, onto scratch branches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from alur.contracts.contract import Contract
+from alur.delimited.counted import Counted
 from alur.engine.iceberg import IcebergTable
-from alur.errors import ReadFailed
+from alur.ingestion.careful import CarefulRows, HowRead
+from alur.ingestion.failures import failing_as_read
+from alur.ingestion.headings import Heading
 from alur.ingestion.naming import Source
-from alur.ingestion.reader import read_rows
-from alur.ingestion.reading import first_line
-
-_BYTES_AT_FAULT = ("TextParsingException", "MalformedInputException", "CharacterCodingException", "CSV header")
-"""What Spark says when a file's bytes, and not the way to them, are at fault."""
+from alur.ingestion.plain import read_plainly
 
 
 class SparkReader:
@@ -26,39 +23,74 @@ class SparkReader:
     Args:
         spark: the session.
         contract: how to read.
-        table: whither.
+        bronze, rejects: whither.
     """
 
-    def __init__(self, spark: SparkSession, contract: Contract, table: IcebergTable) -> None:
+    def __init__(self, spark: SparkSession, contract: Contract, bronze: IcebergTable, rejects: IcebergTable) -> None:
         self._spark = spark
         self._contract = contract
-        self._table = table
+        self._bronze = bronze
+        self._rejects = rejects
 
     def append(
-        self, branch: str, sources: Sequence[Source], *, whole_folders: set[str], batch_id: str, now: datetime
+        self,
+        branch: str,
+        sources: Sequence[Source],
+        *,
+        heading: Heading,
+        whole_folders: set[str],
+        batch_id: str,
+        now: datetime,
     ) -> None:
         """See `FileReader.append`."""
-        rows = read_rows(self._spark, self._contract, sources, whole_folders=whole_folders, batch_id=batch_id, now=now)
-        try:
-            self._table.append(branch, rows)
-        except (PySparkException, Py4JJavaError) as error:
-            raise read_failed(error) from error
+        rows = read_plainly(
+            self._spark,
+            self._contract,
+            sources,
+            heading=heading,
+            whole_folders=whole_folders,
+            batch_id=batch_id,
+            now=now,
+        )
+        with failing_as_read():
+            self._bronze.append(branch, rows)
+
+    def read_carefully(self, sources: Sequence[Source], *, batch_id: str, now: datetime) -> SparkCarefulReading:
+        """See `FileReader.read_carefully`."""
+        rows = CarefulRows(self._spark, HowRead(self._contract), sources, batch_id=batch_id, now=now)
+        return SparkCarefulReading(rows, self._bronze, self._rejects)
 
 
-def read_failed(error: BaseException) -> ReadFailed:
-    """Say in Alur's words why Spark could not read.
+class SparkCarefulReading:
+    """`CarefulReading` over what Spark's workers found.
 
     Args:
-        error: what Spark raised.
+        found: what they found.
+        bronze, rejects: whither.
     """
-    chain = _chain(error)
-    return ReadFailed(first_line(error), bytes_at_fault=any(sign in chain for sign in _BYTES_AT_FAULT))
 
+    def __init__(self, found: CarefulRows, bronze: IcebergTable, rejects: IcebergTable) -> None:
+        self._found = found
+        self._bronze = bronze
+        self._rejects = rejects
 
-def _chain(error: BaseException) -> str:
-    texts: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(texts) < 20:
-        texts.append(f"{type(cause).__name__}: {cause}")
-        cause = getattr(cause, "_cause", None) or cause.__cause__
-    return "\n".join(texts)
+    @property
+    def counted(self) -> Mapping[str, Counted]:
+        """See `CarefulReading.counted`."""
+        with failing_as_read():
+            return self._found.counted
+
+    def append_rows(self, branch: str, paths: Collection[str]) -> None:
+        """See `CarefulReading.append_rows`."""
+        if paths:
+            with failing_as_read():
+                self._bronze.append(branch, self._found.rows(paths))
+
+    def append_rejects(self, branch: str, paths: Collection[str], attempt: str) -> None:
+        """See `CarefulReading.append_rejects`."""
+        with failing_as_read():
+            self._rejects.append(branch, self._found.rejects(paths, attempt))
+
+    def close(self) -> None:
+        """See `CarefulReading.close`."""
+        self._found.close()

@@ -1,26 +1,30 @@
 """Files onto a scratch branch, and what became of each.
 
-One pass over the bytes: every file is staged whole, rows that cannot be stored included, and judged by what is on the
-branch then. A file that fails is left out by its name; the others go on.
+The common case is one pass over the bytes: every file is read plainly and staged whole, and what is on the branch then
+says of each whether that was exact. A file with a line that is not plain leaves the branch again and is read carefully,
+record by record; so is one whose header differs, or that the engine cannot read. A file that fails is left out by its
+name; the others go on.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
-from alur.engine.ports import FileReader, PublishingTable, Staged
-from alur.engine.verdicts import judge_records
-from alur.errors import FileError, ReadFailed, UnreadableFile
-from alur.ingestion.headers import COMMA, Dialect, check_header, has_records
+from alur.delimited.counted import Counted
+from alur.delimited.verdicts import judge
+from alur.engine.ports import CarefulReading, Doomed, Tables
+from alur.errors import FileError, ReadFailed
+from alur.ingestion.headings import Heading, expected_heading, find_headings, reads_plainly
 from alur.ingestion.naming import Source
 from alur.ingestion.objects import Sight
-from alur.ingestion.preparing import check_headers, look_after, look_before, name_sources
+from alur.ingestion.preparing import look_after, look_before, name_sources
 from alur.ledger.model import FileVersion, LedgerItem
 
 logger = logging.getLogger(__name__)
@@ -28,15 +32,38 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """What a batch has on its branch.
+    """What a batch has on its branch. To be closed: it may hold rows that are not staged yet.
 
     Attributes:
         rows: of each file that has rows there.
         failed: why a file is to be left out, by path.
+        rejects: of each file that is not left out and has records that cannot be stored, how many.
+        careful: where those are.
     """
 
     rows: Mapping[str, int]
     failed: Mapping[str, FileError]
+    rejects: Mapping[str, int] = field(default_factory=dict)
+    careful: CarefulReading | None = None
+
+    def append_rejects(self, branch: str, attempt: str) -> None:
+        """Append the rejects to a branch of their table.
+
+        Args:
+            branch: the scratch branch.
+            attempt: which attempt to publish them this is.
+        """
+        if self.careful is not None and self.rejects:
+            self.careful.append_rejects(branch, tuple(self.rejects), attempt)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.careful is not None:
+            self.careful.close()
 
 
 class StagesFiles(Protocol):
@@ -57,9 +84,8 @@ class Stager:
     """Reads the files of one attempt.
 
     Args:
-        contract: what the files' headers must be.
-        table: the bronze table.
-        reader: reads the files.
+        contract: what the files must be.
+        tables: the tables, and what reads files into them.
         storage: S3.
         lake_bucket: where copies go.
         batch_id: the batch's.
@@ -70,16 +96,14 @@ class Stager:
         self,
         *,
         contract: Contract,
-        table: PublishingTable,
-        reader: FileReader,
+        tables: Tables,
         storage: Storage,
         lake_bucket: str,
         batch_id: str,
         sleep: Callable[[float], None],
     ) -> None:
         self._contract = contract
-        self._table = table
-        self._reader = reader
+        self._tables = tables
         self._storage = storage
         self._lake_bucket = lake_bucket
         self._batch_id = batch_id
@@ -99,17 +123,21 @@ class Stager:
         """
         before = self._look_before(items)
         sources = self._name([before.found[path] for path in items if path not in self._failed])
-        self._read(branch, sources, before.whole_folders, now)
-        staged = self._table.staged(branch, self._batch_id) if sources else {}
-        read = [source.version for source in sources]
-        for version in read:
-            if version.path not in self._failed and (error := self._judge(version, staged.get(version.path))):
-                self._failed[version.path] = error
+        rows = self._read_plainly(branch, sources, before.whole_folders, now)
+        left = [source for source in sources if source.version.path not in {*rows, *self._failed}]
+        careful = self._tables.reader.read_carefully(left, batch_id=self._batch_id, now=now) if left else None
+        rejects: dict[str, int] = {}
+        if careful is not None:
+            counted = {path: count for path, count in careful.counted.items() if not self._fails(path, count)}
+            careful.append_rows(branch, [path for path, count in counted.items() if count.rows])
+            rows |= {path: count.rows for path, count in counted.items() if count.rows}
+            rejects = {path: count.rejects for path, count in counted.items() if count.rejects}
         # Last, and it outranks whatever was found in the bytes: they may have been another version's.
-        self._failed.update(look_after(self._storage, read))
+        self._failed.update(look_after(self._storage, [source.version for source in sources]))
         for error in self._failed.values():
             logger.warning("%s", error, extra={"batch_id": self._batch_id, "error_type": type(error).__name__})
-        return Staging({path: count.rows for path, count in staged.items()}, self._failed)
+        kept = {path: count for path, count in rejects.items() if path not in self._failed}
+        return Staging(rows, self._failed, kept, careful)
 
     def _look_before(self, items: Mapping[str, LedgerItem]) -> Sight:
         sight, failed = look_before(self._storage, items, self._sleep)
@@ -121,65 +149,56 @@ class Stager:
         self._failed.update(failed)
         return sources
 
-    def _read(self, branch: str, sources: Sequence[Source], whole_folders: set[str], now: datetime) -> None:
-        if not sources:
-            return
+    def _read_plainly(
+        self, branch: str, sources: Sequence[Source], whole_folders: set[str], now: datetime
+    ) -> dict[str, int]:
+        """Read what can be read so, and return the rows of those files for which it was exact."""
+        plain = [source for source in sources if reads_plainly(self._contract, source.version.key)]
+        if not plain:
+            return {}
+        if not self._append(branch, plain, whole_folders, now, expected_heading(self._contract)):
+            # Which file is at fault nobody says. Most often headers differ: those that are alike are read together.
+            headings, failed = find_headings(self._storage, self._contract, [source.version for source in plain])
+            self._failed.update(failed)
+            for heading, paths in headings.items():
+                group = [source for source in plain if source.version.path in paths]
+                self._append(branch, group, set(), now, heading)
+        staged = self._tables.bronze.staged(branch, self._batch_id)
+        unclear = {path for path, count in staged.items() if count.unclear}
+        if unclear:
+            etags = {source.version.path: source.version.etag for source in plain}
+            self._tables.bronze.remove_rows(
+                branch, [Doomed(path, etags[path], self._batch_id) for path in sorted(unclear)]
+            )
+        return {path: count.rows for path, count in staged.items() if path not in unclear}
+
+    def _append(
+        self, branch: str, sources: Sequence[Source], whole_folders: set[str], now: datetime, heading: Heading
+    ) -> bool:
         try:
-            self._reader.append(branch, sources, whole_folders=whole_folders, batch_id=self._batch_id, now=now)
+            self._tables.reader.append(
+                branch, sources, heading=heading, whole_folders=whole_folders, batch_id=self._batch_id, now=now
+            )
         except ReadFailed as error:
-            readable = self._readable(sources)
-            if len(readable) < len(sources):
-                self._read(branch, readable, set(), now)
-            elif whole_folders:
-                # Something else in the folder may be at fault, by its header or its bytes: name the batch's files.
-                self._read(branch, sources, set(), now)
-            elif not error.bytes_at_fault:
+            if not error.bytes_at_fault and not whole_folders:
                 raise
-            elif len(sources) == 1:
-                path = sources[0].version.path
-                self._failed[path] = UnreadableFile(path, f"Spark cannot read it: {error.problem}")
-            else:
-                middle = len(sources) // 2
-                self._read(branch, sources[:middle], set(), now)
-                self._read(branch, sources[middle:], set(), now)
+            logger.info("the plain reading does not go: %s", error.problem, extra={"batch_id": self._batch_id})
+            return False
+        return True
 
-    def _readable(self, sources: Sequence[Source]) -> list[Source]:
-        """Look at each file's header, which the quick way does not, and fail those that are at fault."""
-        failed = check_headers(self._storage, self._contract, [source.version for source in sources])
-        self._failed.update(failed)
-        return [source for source in sources if source.version.path not in failed]
-
-    def _judge(self, version: FileVersion, staged: Staged | None) -> FileError | None:
-        return judge_file(self._storage, self._contract, version, staged)
+    def _fails(self, path: str, count: Counted) -> bool:
+        error = verdict_on(path, self._contract, count)
+        if error is not None:
+            self._failed[path] = error
+        return error is not None
 
 
-def judge_file(
-    storage: Storage,
-    contract: Contract,
-    version: FileVersion,
-    read: Staged | None,
-    dialect: Dialect = COMMA,
-    *,
-    headers: bool = True,
-) -> FileError | None:
-    """Say why a file is to be left out, by what was read of it; None: it is not.
+def verdict_on(path: str, contract: Contract, count: Counted) -> FileError | None:
+    """Say why a file that was read carefully is to be left out; None: it is not.
 
     Args:
-        storage: S3.
+        path: the file.
         contract: of its table.
-        version: the file.
-        read: what was read of it; None: no row.
-        dialect: how its cells are told apart.
-        headers: its header must be the contract's.
-
-    Raises:
-        StorageError: S3 cannot be asked.
+        count: what it came to.
     """
-    if read is not None:
-        return judge_records(version.path, read)
-    # No rows: Spark says that of a header alone, of an empty file, and of a file that it passed over.
-    if headers and (error := check_header(storage, contract, version, dialect)):
-        return error
-    if has_records(storage, version, dialect):
-        return UnreadableFile(version.path, "it holds records, and Spark read none of them")
-    return None
+    return count.error or judge(path, contract, count.rows, count.rejects, count.first)

@@ -29,12 +29,20 @@ class NobodyPublished:
         pin: the snapshot of the look.
         paths: what the commit publishes.
         published_paths: from a record's URI, the paths that it published.
+        also: says why the commit must be refused for another reason; None: there is none.
     """
 
-    def __init__(self, pin: int, paths: Iterable[str], published_paths: Callable[[str], frozenset[str]]) -> None:
+    def __init__(
+        self,
+        pin: int,
+        paths: Iterable[str],
+        published_paths: Callable[[str], frozenset[str]],
+        also: Callable[[], str | None] | None = None,
+    ) -> None:
         self._pin = pin
         self._paths = frozenset(paths)
         self._published_paths = published_paths
+        self._also = also
         self.refusal: str | None = None
 
     def judge(self, ancestry: Iterable[tuple[int, dict[str, str]]]) -> str | None:
@@ -45,7 +53,7 @@ class NobodyPublished:
         """
         for snapshot_id, summary in ancestry:
             if snapshot_id == self._pin:
-                return None
+                return None if self._also is None else self._also()
             record = summary.get(RECORD_KEY)
             if record is None:
                 continue

@@ -1,18 +1,14 @@
-"""Which files of a batch are whose, done, or to be read; and what became of each. Pure."""
+"""Which files of a batch are whose, done, or to be read. Pure."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alur.contracts.contract import OnOverwrite
-from alur.engine.ports import Found, Staged
-from alur.errors import UnstorableRecords
+from alur.engine.ports import Found
 from alur.ledger.batches import Batch
 from alur.ledger.model import LedgerItem, Status
-
-_RECORD_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +56,3 @@ def relevant(found: Sequence[Found], etag: str, on_overwrite: OnOverwrite) -> li
     """Return the rows that a version's own would take the place of: all of the path, or, where versions are appended,
     those of the same version."""
     return [rows for rows in found if on_overwrite is not OnOverwrite.APPEND or rows.etag == etag]
-
-
-def judge_records(path: str, staged: Staged) -> UnstorableRecords | None:
-    """Say whether a file's records could all be stored; None: they could.
-
-    Args:
-        path: the file.
-        staged: what was staged of it.
-    """
-    if not staged.bad_rows:
-        return None
-    reason = json.loads(staged.first_bad or "{}")
-    record = str(reason.get("record", ""))[:_RECORD_CHARACTERS]
-    columns = reason.get("columns") or []
-    fault = f"column {', '.join(columns)} in" if columns else "not as many cells as the header in"
-    remedy = "; it is not text in UTF-8: convert the file, and upload it again" if "\ufffd" in record else ""
-    return UnstorableRecords(path, staged.bad_rows, staged.rows, f"{fault} {record}{remedy}")

@@ -6,22 +6,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.engine.batch import BatchRun, Workshop
 from alur.engine.frames import FrameStager, Written, fit_columns
 from alur.engine.iceberg import check_platform
-from alur.engine.job import OpenedTable
-from alur.engine.spark_reader import read_failed
-from alur.errors import AlurError, FileError, LoadLost, ReadFailed, StrictModeError, UntrackedDataFrame
+from alur.engine.job import OpenedTables
+from alur.errors import AlurError, FileError, LoadLost, ReadFailed, UntrackedDataFrame
+from alur.ingestion.failures import failing_as_read
 from alur.ingestion.leases import keeper
 from alur.ingestion.loads import Load, LoadState, begin_writing, find_load
-from alur.ingestion.preparing import confirm, look_after
-from alur.ingestion.reading import break_the_contract
+from alur.ingestion.preparing import look_after
 from alur.ingestion.tracing import trace
 from alur.ingestion.workplace import Workplace
 from alur.ledger.batches import BatchResult
@@ -69,7 +65,6 @@ class LoadWriter:
 
         Raises:
             UntrackedDataFrame: its loads cannot be established, are for another table, or were written already.
-            StrictModeError: files of a strict load break the contract; nothing was written.
             LoadLost: its files are another's by now.
             AlurError: it could not be written; what was claimed is free again.
         """
@@ -85,6 +80,7 @@ class LoadWriter:
             for load in loads:
                 # Of one without files too: a second time it is not.
                 load.state = LoadState.WRITTEN
+                load.forget()
         except BaseException as error:
             for load in loads:
                 load.release(f"it could not be written: {error}")
@@ -100,25 +96,25 @@ class LoadWriter:
         if not loads:
             return []
         # One for all of them: the table is made and widened once.
-        opened = OpenedTable(self._spark, self._place.deployment.name("Database"), contract, self._place.clock)
+        opened = OpenedTables(self._spark, self._place.deployment.name("Database"), contract, self._place.clock)
         return [self._write(load, written, opened, contract) for load in loads]
 
-    def _write(self, load: Load, written: Written, opened: OpenedTable, contract: Contract) -> WriteResult:
+    def _write(self, load: Load, written: Written, opened: OpenedTables, contract: Contract) -> WriteResult:
         alone = Written(written.rows, written.trace, (load,))
         if not load.is_managed:
             return self._append_unmanaged(load, alone, opened)
         return self._publish(load, alone, opened, contract)
 
-    def _publish(self, load: Load, written: Written, opened: OpenedTable, contract: Contract) -> WriteResult:
+    def _publish(self, load: Load, written: Written, opened: OpenedTables, contract: Contract) -> WriteResult:
         place, batch = self._place, load.batch
         assert batch is not None  # a managed load with files has one
-        table, _ = opened()
+        opened()
         begun = place.batches.begin(batch.ingestion_key, batch.batch_id, load.load_id)
         if begun is None:
             raise LoadLost(batch.batch_id)
         workshop = Workshop(
             contract=contract,
-            open_table=opened,
+            open_tables=opened,
             files=place.files,
             batches=place.batches,
             storage=place.storage,
@@ -128,12 +124,11 @@ class LoadWriter:
             sleep=place.sleep,
             retries=place.retries,
             make_stager=lambda _, batch: FrameStager(
-                contract=contract,
-                table=table,
+                bronze=opened.bronze,
+                rejects=opened.rejects,
                 storage=place.storage,
                 batch_id=batch.batch_id,
                 written=written,
-                strict=load.strict,
             ),
         )
         manifest = Manifest.from_document(place.storage.get_document(batch.manifest_uri))
@@ -141,7 +136,7 @@ class LoadWriter:
         try:
             result = BatchRun(workshop, begun, manifest, note=ended.update).run()
         except ReadFailed as error:
-            if failed := self._blame(load, error):
+            if failed := self._blame(load):
                 named = "; ".join(str(reason) for reason in failed.values())
                 raise ReadFailed(named, bytes_at_fault=error.bytes_at_fault) from error
             raise
@@ -152,40 +147,28 @@ class LoadWriter:
         load.state = LoadState.WRITTEN
         return _told(load, result, ended)
 
-    def _blame(self, load: Load, error: ReadFailed) -> dict[str, FileError]:
-        """Fail the files that cannot be read, so that the next run goes on without them; return why."""
-        failed = find_at_fault(self._place.storage, load)
-        if load.strict and (breaking := break_the_contract(failed.values())):
-            raise StrictModeError(breaking) from error
+    def _blame(self, load: Load) -> dict[str, FileError]:
+        """Fail the files that are not what was read any more, so that the next run goes on without them; return why."""
+        failed = look_after(self._place.storage, list(load.seen.values()))
         if load.claims is not None:
             load.claims.fail([(load.items[path], reason) for path, reason in failed.items() if path in load.items])
         load.failed.update(failed)
         load.items = {path: item for path, item in load.items.items() if path not in failed}
         return failed
 
-    def _append_unmanaged(self, load: Load, written: Written, opened: OpenedTable) -> WriteResult:
+    def _append_unmanaged(self, load: Load, written: Written, opened: OpenedTables) -> WriteResult:
         """Append, with no look, no claim and no record: duplicates are what was asked for."""
-        table, _ = opened()
+        opened()
         rows = written.rows.where(written.rows["_batch_id"] == load.batch_id)
-        try:
-            table.append_to_main(rows)
-        except (PySparkException, Py4JJavaError) as error:
-            raise read_failed(error) from error
+        rejecting = [path for path, count in load.counted.items() if count.rejects]
+        with failing_as_read():
+            if load.careful is not None and rejecting:
+                opened.rejects.append_to_main(load.careful.rejects(rejecting, load.load_id))
+            opened.bronze.append_to_main(rows)
         load.state = LoadState.WRITTEN
-        counted = table.count_rows_of(load.batch_id)
+        counted = opened.bronze.count_rows_of(load.batch_id)
         paths = tuple(load.seen)
         return WriteResult(len(paths), sum(counted.values()), _failures(load.failed), paths)
-
-
-def find_at_fault(storage: Storage, load: Load) -> dict[str, FileError]:
-    """Find the files of a load for which its read failed: gone or changed, or else not to be read by Spark.
-
-    Args:
-        storage: S3.
-        load: whose read failed.
-    """
-    moved = look_after(storage, list(load.seen.values()))
-    return moved or confirm(storage, load.reading.find_unreadable(load.sources), load.seen)
 
 
 def _check_target(load: Load, contract: Contract) -> None:

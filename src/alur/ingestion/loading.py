@@ -1,4 +1,4 @@
-"""A load, from its arguments to its DataFrame: list, look up, claim, compare headers, read lazily."""
+"""A load, from its arguments to its DataFrame: list, look up, claim, look through, read."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from alur.ingestion.loads import (
     current_workplace,
     register,
 )
-from alur.ingestion.options import check_excluded, contract_of_files, reader_options
-from alur.ingestion.preparing import check_headers, confirm, look_before, name_sources
+from alur.ingestion.options import check_excluded, contract_of_files, dialect_of_files
+from alur.ingestion.preparing import look_before, name_sources
 from alur.ingestion.reading import Reading, break_the_contract
 from alur.ingestion.sources import list_sources, resolve_sources
 from alur.ingestion.workplace import Workplace, workplace_of
@@ -67,15 +67,13 @@ def load_files(spark: SparkSession, request: Request) -> DataFrame:
         AlurError: S3 or the ledger cannot be asked; what was claimed is free again.
     """
     table_contract = replace(contract_of(request.target), source_system=request.source_system)
-    chosen, dialect = reader_options(request.options)
+    dialect = dialect_of_files(table_contract.dialect, request.options)
     reading = Reading(
         spark=spark,
         table=table_contract,
-        files=contract_of_files(table_contract, request.custom_metadata),
+        files=replace(contract_of_files(table_contract, request.custom_metadata), dialect=dialect),
         custom=dict(request.custom_metadata or {}),
         excluded=check_excluded(request.exclude_metadata),
-        options={**chosen, "enforceSchema": "false" if request.validate else "true"},
-        dialect=dialect,
         checks_headers=request.validate,
     )
     place = current_workplace.get() if request.deployment is None else None
@@ -108,7 +106,6 @@ def _load_taken(
             rows=reading.nothing(load_id, batch_id),
             survey=taken.survey,
             strict=strict,
-            reading=reading,
             message=message,
         )
         register(load)
@@ -124,25 +121,20 @@ def _load_taken(
         claims=claims,
         batch=taken.batch,
         items=taken.items,
-        reading=reading,
     )
     try:
         sight, failed = look_before(place.storage, taken.items, place.sleep)
         there = [sight.found[path] for path in taken.items if path not in failed]
-        if reading.checks_headers:
-            faults = check_headers(place.storage, reading.files, there, reading.dialect)
-            failed |= confirm(place.storage, faults, sight.found)
-        sources, unnamed = name_sources(
-            place.storage,
-            [version for version in there if version.path not in failed],
-            lake_bucket=place.lake_bucket,
-            batch_id=load.batch_id,
-        )
+        sources, unnamed = name_sources(place.storage, there, lake_bucket=place.lake_bucket, batch_id=load.batch_id)
         failed |= unnamed
+        read = reading.read(place.storage, sources, batch_id=load.batch_id, load_id=load_id, now=place.clock())
+        load.careful = read.careful
+        failed |= read.failed
         _fail(load, failed)
         load.items = {path: item for path, item in taken.items.items() if path not in failed}
-        load.sources = tuple(sources)
-        load.rows = reading.rows(sources, batch_id=load.batch_id, load_id=load_id, now=place.clock())
+        load.sources = tuple(source for source in sources if source.version.path not in failed)
+        load.counted = read.counted
+        load.rows = read.rows
     except StrictModeError as error:
         load.release(f"strict_mode: {error.errors[0].path} breaks the contract")
         raise
@@ -183,22 +175,22 @@ def _load_unmanaged(reading: Reading, place: Workplace, globs: Sequence[str], *,
         len(versions),
         extra={"ingestion_key": reading.table.ingestion_key, "batch_id": batch_id},
     )
-    failed = check_headers(place.storage, reading.files, versions, reading.dialect) if reading.checks_headers else {}
-    if strict and (breaking := break_the_contract(failed.values())):
+    sources, unnamed = name_sources(place.storage, versions, lake_bucket=place.lake_bucket, batch_id=batch_id)
+    read = reading.read(place.storage, sources, batch_id=batch_id, load_id=load_id, now=now)
+    if strict and (breaking := break_the_contract(read.failed.values())):
         raise StrictModeError(breaking)
-    wanted = [version for version in versions if version.path not in failed]
-    sources, unnamed = name_sources(place.storage, wanted, lake_bucket=place.lake_bucket, batch_id=batch_id)
     load = Load(
         load_id=load_id,
         contract=reading.table,
         batch_id=batch_id,
-        sources=tuple(sources),
-        rows=reading.rows(sources, batch_id=batch_id, load_id=load_id, now=now),
+        sources=tuple(source for source in sources if source.version.path not in read.failed),
+        rows=read.rows,
         survey=survey,
         strict=strict,
-        reading=reading,
+        counted=read.counted,
+        careful=read.careful,
     )
-    load.failed.update({**failed, **unnamed})
+    load.failed.update({**unnamed, **read.failed})
     for error in load.failed.values():
         logger.warning("%s", error, extra={"batch_id": batch_id, "error_type": type(error).__name__})
     register(load)

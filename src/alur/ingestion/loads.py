@@ -8,15 +8,17 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from pyspark.sql import DataFrame
 
 from alur.contracts.contract import Contract
+from alur.delimited.counted import Counted
 from alur.errors import AlurError, UntrackedDataFrame
+from alur.ingestion.careful import CarefulRows
 from alur.ingestion.claiming import SessionClaims, Survey
 from alur.ingestion.leases import keeper
 from alur.ingestion.naming import Source
@@ -69,8 +71,9 @@ class Load:
         strict: a file that breaks the contract breaks the load.
         batch: the batch that owns its files; None: it has none, or is not tracked.
         items: its claims, by path.
-        reading: how they are read.
         sources: its files, each with the URI under which Spark reads it.
+        counted: what each of them came to, by path.
+        careful: where the rejects are of those that were read carefully.
         failed: files that were failed by it, and why, by path.
         message: why there is nothing to read; None: there is.
         state: where it is in its life.
@@ -82,11 +85,12 @@ class Load:
     rows: DataFrame
     survey: Survey
     strict: bool
-    reading: Reading
     claims: SessionClaims | None = None
     batch: Batch | None = None
     items: Mapping[str, LedgerItem] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
+    counted: Mapping[str, Counted] = field(default_factory=dict)
+    careful: CarefulRows | None = None
     failed: dict[str, AlurError] = field(default_factory=dict)
     message: str | None = None
     state: LoadState = LoadState.OPEN
@@ -101,10 +105,10 @@ class Load:
         """Its files as they were seen before anything of them was read, by path."""
         return {source.version.path: source.version for source in self.sources}
 
-    def whole(self) -> DataFrame:
-        """Return all of its rows, with every column, read anew: what its caller left out of them included."""
-        reading = replace(self.reading, excluded=())
-        return reading.rows(self.sources, batch_id=self.batch_id, load_id=self.load_id, now=datetime.now(UTC))
+    def forget(self) -> None:
+        """Free what the engine keeps of its files: it is not needed any more."""
+        if self.careful is not None:
+            self.careful.close()
 
     def release(self, reason: str) -> None:
         """Free its files, if it was not written; where the ledger cannot be written they are free with the lease.
@@ -115,6 +119,7 @@ class Load:
         if self.state not in (LoadState.OPEN, LoadState.WRITING):
             return
         self.state = LoadState.RELEASED
+        self.forget()
         if self.batch is None or self.claims is None:
             return
         keeper.let_go(self.batch)

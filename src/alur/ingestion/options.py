@@ -7,42 +7,67 @@ from dataclasses import replace
 from typing import Any
 
 from alur.contracts.contract import Contract
-from alur.ingestion.headers import Dialect
-from alur.ingestion.reader import KEY_COLUMNS, OWN_COLUMNS
+from alur.contracts.dialect import Dialect, canonical_encoding
+from alur.ingestion.columns import KEY_COLUMNS, OWN_COLUMNS
 
-_ONE_CHARACTER = {"sep": "sep", "delimiter": "sep", "quote": "quote", "escape": "escape", "comment": "comment"}
-# What people write because other tools need it; Alur does so anyway, or has the contract for it.
-_AS_IT_IS = {"header": "true", "mode": "permissive", "multiline": "true", "encoding": "utf-8", "charset": "utf-8"}
-_OF_NO_EFFECT = frozenset({"inferschema"})
+_NAMES = {
+    "sep": "delimiter",
+    "delimiter": "delimiter",
+    "quote": "quote",
+    "escape": "escape",
+    "comment": "comment",
+    "encoding": "encoding",
+    "charset": "encoding",
+    "header": "header",
+    "multiline": "multiline",
+}
+"""Options of Spark's reader, and what a contract calls the same."""
+
+_FLAGS = {"true": True, "false": False}
+# What people write because other tools need it: Alur does so anyway, or has the contract for it.
+_OF_NO_EFFECT = {"mode": "permissive", "inferschema": None}
 
 
-def reader_options(options: Mapping[str, Any] | None) -> tuple[dict[str, str], Dialect]:
-    """Check options for Spark's reader, and return those that change something, with the dialect that they make.
+def dialect_of_files(dialect: Dialect, options: Mapping[str, Any] | None) -> Dialect:
+    """Return the dialect of a load's files: the contract's, but for what its caller says.
 
     Args:
-        options: as a caller gave them.
+        dialect: the contract's.
+        options: as a caller gave them, by the names of Spark's reader.
 
     Raises:
-        ValueError: an option would break what Alur rests on, or is none.
+        ValueError: an option would break what Alur rests on, or is none, or its value means nothing.
     """
-    chosen: dict[str, str] = {}
+    said: dict[str, Any] = {}
     for name, value in (options or {}).items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
         key = name.lower()
-        if key in _OF_NO_EFFECT or _AS_IT_IS.get(key) == text.lower():
+        if key in _OF_NO_EFFECT and _OF_NO_EFFECT[key] in (None, str(value).lower()):
             continue
-        if key in _AS_IT_IS:
-            raise ValueError(f"options: {name}={value!r} is not supported; files are read with {name}={_AS_IT_IS[key]}")
-        if key not in _ONE_CHARACTER:
-            known = ", ".join(sorted(set(_ONE_CHARACTER) | {"header", "inferSchema", "mode", "multiLine", "encoding"}))
+        if key not in _NAMES:
+            known = ", ".join(sorted({"sep", "quote", "escape", "comment", "encoding", "header", "multiLine"}))
             raise ValueError(
-                f"options: {name} is not supported, because rows could be lost or doubled by it without a word; "
-                f"those that are: {known}"
+                f"options: {name}={value!r} is not supported, because rows could be lost or doubled by it without a "
+                f"word; those that are: {known}"
             )
-        if len(text) != 1:
-            raise ValueError(f"options: {name}={value!r} is {len(text)} characters; write one")
-        chosen[_ONE_CHARACTER[key]] = text
-    return chosen, Dialect(chosen.get("sep", ","), chosen.get("quote", '"'))
+        said[_NAMES[key]] = _value(_NAMES[key], value)
+    if said.get("escape") in (said.get("quote", dialect.quote), ""):
+        # A quote that is escaped by itself is a doubled one.
+        said["escape"] = None
+    if said.get("multiline") is True:
+        # That line ends may stand in quotes is how files are read anyway; Spark has to be told.
+        del said["multiline"]
+    chosen = replace(dialect, **said)
+    if problem := chosen.problem():
+        raise ValueError(f"options: {problem.removeprefix('Meta.')}")
+    return chosen
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in ("header", "multiline"):
+        if str(value).lower() not in _FLAGS:
+            raise ValueError(f"options: {name}={value!r}; write true or false")
+        return _FLAGS[str(value).lower()]
+    return canonical_encoding(str(value)) if name == "encoding" else str(value)
 
 
 def contract_of_files(contract: Contract, custom_metadata: Mapping[str, Any] | None) -> Contract:

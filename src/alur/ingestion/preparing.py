@@ -1,29 +1,16 @@
-"""Files before they are read: what each is now, under which name Spark reads it, and whether its header fits."""
+"""Files before and after they are read: what each is now, and under which name Spark reads it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from alur.aws.storage import Storage
-from alur.contracts.contract import Contract
-from alur.errors import (
-    FileChanged,
-    FileDenied,
-    FileError,
-    FileUnavailable,
-    FileVanished,
-    StorageRefused,
-    StorageUnavailable,
-    UnreadableFile,
-)
-from alur.ingestion.headers import COMMA, Dialect, check_header
+from alur.errors import FileChanged, FileError, FileVanished, StorageRefused, UnreadableFile
 from alur.ingestion.naming import Source, copy_key, needs_copy
 from alur.ingestion.objects import YOUNG, Sight, is_unchanged, look_at_objects
 from alur.ledger.model import FileVersion, LedgerItem
 from alur.ledger.paths import split_path
 
-_CHECKS_AT_ONCE = 16
 _LOOKS = 3
 
 
@@ -100,33 +87,6 @@ def name_sources(
         else:
             failed[version.path] = FileChanged(version.path, version.etag, "another")
     return sources, failed
-
-
-def check_headers(
-    storage: Storage, contract: Contract, versions: Sequence[FileVersion], dialect: Dialect = COMMA
-) -> dict[str, FileError]:
-    """Look at files' headers, some at once, and return why each that is at fault is.
-
-    Args:
-        storage: S3.
-        contract: what the headers must be.
-        versions: the files.
-        dialect: how their cells are told apart.
-    """
-
-    def check(version: FileVersion) -> FileError | None:
-        try:
-            return check_header(storage, contract, version, dialect)
-        except StorageRefused as error:
-            return FileDenied(version.path, error.code)
-        except StorageUnavailable as error:
-            return FileUnavailable(version.path, error.code)
-
-    if not versions:
-        return {}
-    with ThreadPoolExecutor(min(_CHECKS_AT_ONCE, len(versions))) as pool:
-        errors = list(pool.map(check, versions))
-    return {version.path: error for version, error in zip(versions, errors, strict=True) if error is not None}
 
 
 def look_after(storage: Storage, read: Sequence[FileVersion]) -> dict[str, FileError]:

@@ -17,10 +17,10 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from alur.errors import UntrackedDataFrame
-from alur.ingestion.reader import COLUMN_KEY, KEY_COLUMNS, LOAD_KEY, TRACED_COLUMNS
+from alur.ingestion.columns import COLUMN_KEY, KEY_COLUMNS, LOAD_KEY
 
-# Each gives every row that it is given, as it is.
-_KEEP_ALL = frozenset(
+# Each gives rows that it is given, all or some of them, some perhaps several times, and no others.
+_PASS_ON = frozenset(
     {
         "Project",
         "SubqueryAlias",
@@ -36,11 +36,6 @@ _KEEP_ALL = frozenset(
         "CTERelationRef",
         "Union",
         "Window",
-    }
-)
-# Each gives some of the rows that it is given, or some of them several times; every row is one that it was given.
-_CHOOSE = frozenset(
-    {
         "Filter",
         "GlobalLimit",
         "LocalLimit",
@@ -83,12 +78,9 @@ class Trace:
     Attributes:
         load_ids: the loads, each once, in the order of the plan.
         repeats: it has a load's rows by two ways: they may be parts of it, or the same rows twice.
-        keeps_all: every row of these loads is in it, and its `_rescued_data` is theirs: what is in the DataFrame tells
-            what was in the files.
     """
 
     load_ids: tuple[str, ...]
-    keeps_all: bool
     repeats: bool
 
 
@@ -109,7 +101,7 @@ def trace(rows: DataFrame) -> Trace:
     plan: Any = rows._jdf.queryExecution().analyzed()
     wanted: dict[str, int] = {}
     for attribute in _each(plan.output()):
-        if attribute.name() in TRACED_COLUMNS:
+        if attribute.name() in KEY_COLUMNS:
             if attribute.name() in wanted:
                 raise UntrackedDataFrame(
                     "join", f"the DataFrame has two columns {attribute.name()}: drop those of one side"
@@ -117,13 +109,12 @@ def trace(rows: DataFrame) -> Trace:
             wanted[str(attribute.name())] = attribute.exprId().id()
     tracer = _Tracer()
     tracer.follow(plan, wanted)
-    return Trace(tuple(tracer.load_ids), tracer.keeps_all and not tracer.repeats, tracer.repeats)
+    return Trace(tuple(tracer.load_ids), tracer.repeats)
 
 
 @dataclass
 class _Tracer:
     load_ids: dict[str, None] = field(default_factory=dict)
-    keeps_all: bool = True
     repeats: bool = False
     definitions: dict[int, Any] = field(default_factory=dict)
 
@@ -133,12 +124,10 @@ class _Tracer:
         traced = dict(found or {})
         if kind == "Project":
             wanted = self._through_project(node, wanted, traced)
-        if not wanted or (set(wanted) <= {"_rescued_data"} and set(KEY_COLUMNS) <= set(traced)):
-            self._end(traced, lost_rescue="_rescued_data" not in traced)
+        if not wanted:
+            self._end(traced)
             return
-        if kind in _CHOOSE:
-            self.keeps_all = False
-        elif kind not in _KEEP_ALL:
+        if kind not in _PASS_ON:
             raise UntrackedDataFrame(
                 _CALLS.get(kind, kind),
                 "which files its rows come from cannot be established behind it: write the DataFrame of the load, "
@@ -170,18 +159,16 @@ class _Tracer:
                 below[name] = wanted[name]
                 continue
             load_id = _mark(expression, name)
-            source = None if load_id else _source(expression.child(), is_never_null=name in KEY_COLUMNS)
+            source = None if load_id else _source(expression.child())
             if load_id is not None:
                 traced[name] = load_id
             elif source is not None:
                 below[name] = source
-            elif name in KEY_COLUMNS:
+            else:
                 raise UntrackedDataFrame(
                     "withColumn or select",
                     f"{name} was computed anew; it says whose a row is, and stays as it was loaded",
                 )
-            else:
-                self.keeps_all = False
         return below
 
     def _through_union(self, node: Any, wanted: Mapping[str, int], traced: Mapping[str, str]) -> None:
@@ -209,15 +196,13 @@ class _Tracer:
                 return
         raise UntrackedDataFrame("join", "the key columns come from both sides: take all three from one of them")
 
-    def _end(self, traced: Mapping[str, str], *, lost_rescue: bool) -> None:
+    def _end(self, traced: Mapping[str, str]) -> None:
         loads = {traced[name] for name in KEY_COLUMNS}
         if len(loads) != 1:
             raise UntrackedDataFrame("select", "its key columns come from different loads: take all three from one")
         (load_id,) = loads
         self.repeats = self.repeats or load_id in self.load_ids
         self.load_ids[load_id] = None
-        if lost_rescue:
-            self.keeps_all = False
 
 
 def _mark(alias: Any, name: str) -> str | None:
@@ -230,17 +215,17 @@ def _mark(alias: Any, name: str) -> str | None:
     return None if alias.explicitMetadata().isEmpty() else str(metadata.getString(LOAD_KEY))
 
 
-def _source(expression: Any, *, is_never_null: bool) -> int | None:
+def _source(expression: Any) -> int | None:
     """Return the attribute whose very value an expression has; None: it computes one."""
     kind = str(expression.getClass().getSimpleName())
     if kind == "AttributeReference":
         identity: int = expression.exprId().id()
         return identity
     if kind == "Cast" and expression.dataType().sameType(expression.child().dataType()):
-        return _source(expression.child(), is_never_null=is_never_null)
-    if kind == "Coalesce" and is_never_null:
-        # Whatever stands behind a key column is never taken: fillna makes this.
-        return _source(expression.children().head(), is_never_null=True)
+        return _source(expression.child())
+    if kind == "Coalesce":
+        # Whatever stands behind a key column is never taken, for it is never null: fillna makes this.
+        return _source(expression.children().head())
     return None
 
 

@@ -394,6 +394,7 @@ def complete(
     queryable_at: datetime,
     now: datetime,
     published_by: str | None = None,
+    rejects: int = 0,
 ) -> Change:
     """End a claim: the rows are in the table. Rows that are in win, over a `failed` of the same batch too.
 
@@ -405,6 +406,7 @@ def complete(
         queryable_at: when that was committed.
         now: when the claim ends.
         published_by: the batch whose rows they are; None: this one.
+        rejects: how many of its records are in the table of the rejects.
     """
     by_another = {} if published_by in (None, batch_id) else {"published_by": published_by}
     return Change(
@@ -417,7 +419,7 @@ def complete(
         {
             "status": Status.COMPLETED.value,
             "rows_ingested": rows,
-            "rows_rejected": 0,
+            "rows_rejected": rejects,
             "snapshot_id": snapshot_id,
             "queryable_at": to_iso(queryable_at),
             "processed_at": int(now.timestamp()),
