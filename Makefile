@@ -87,8 +87,9 @@ build: .aws-sam/build/template.yaml ## What `sam deploy` would upload
 invoke: build ## Run the built dispatcher under the Lambda runtime emulator: make invoke EVENT=events/….json
 	@$(BIN)/alur local invoke $(EVENT)
 
-bench: setup ## The job against plain Spark, and a load without news against a listing, as ratios
+bench: setup ## The job and its reading against plain Spark, and a load without news against a listing, as ratios
 	@PYTHONPATH=tests:tests/engine $(BIN)/python benchmarks/ingest_flights.py
+	@PYTHONPATH=tests:tests/engine $(BIN)/python benchmarks/csv_reading.py
 	@PYTHONPATH=tests:tests/engine $(BIN)/python benchmarks/none_new.py
 
 chaos: setup ## Deaths at every step on the local stack, and a recount file by file: make chaos N=20 SEED=7

@@ -38,7 +38,10 @@ POINTS: tuple[str, ...] = (
     "job.staged",  # the rows are on the branch, and each file has its verdict
     "job.removed",  # what has to go is gone from the branch
     "job.recorded",  # the record is in S3, and no snapshot names it
+    "job.rejects-staged",  # the rejects are on a branch of their own table
+    "job.rejects-committed",  # the rejects are on main, and the rows are not
     "job.committed",  # the rows are on main, and the ledger says `processing`
+    "job.rejects-swept",  # of the rejects there are none left but those of what is in
     "job.flipped",  # the claims have ended, and the batch is open
     "reconciler.read",  # what is open has been read, and nothing decided
     "reconciler.settled",  # a run that ended has freed its slot, and its batches are as it left them

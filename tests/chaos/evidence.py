@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
-from expectation import TableRow, Version
+from expectation import TableReject, TableRow
 from pyspark.sql import SparkSession
-from recount import COLUMNS, recount
+from recount import COLUMNS, RESCUED
 
+_REJECTS = "__rejects"
 _SPELLED = {"created_at": "date_format(created_at, 'yyyy-MM-dd HH:mm:ss')"}
 
 
@@ -29,6 +30,7 @@ class Commit:
         operation: `append`, `overwrite`, `replace`, `delete`.
         batch_id: of the batch that committed it; None: somebody else did.
         record: the record that it names; None: none.
+        attempt: by the record's name, which of the batch's attempts it is.
     """
 
     snapshot_id: str
@@ -36,6 +38,7 @@ class Commit:
     operation: str
     batch_id: str | None
     record: Mapping[str, Any] | None
+    attempt: str | None = None
 
     def published(self, path: str) -> Mapping[str, Any] | None:
         """Return what its record says of a path; None: nothing."""
@@ -57,20 +60,17 @@ class Evidence:
         self._outputs = outputs
         self._key = table
         self.table_name = f"alur.{outputs['Database']}.{table}"
+        self.rejects_name = self.table_name + _REJECTS
         self._s3, self._dynamodb, self._glue = (boto3.client(name) for name in ("s3", "dynamodb", "glue"))
         self._records: dict[str, Any] = {}
 
-    def objects(self, prefix: str) -> dict[str, Version]:
-        """Return what the landing bucket holds, recounted, by path."""
+    def etags(self, prefix: str) -> dict[str, str]:
+        """Return what the landing bucket holds, by path."""
         bucket = self._outputs["LandingBucket"]
-        found: dict[str, Version] = {}
+        found: dict[str, str] = {}
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for listed in page.get("Contents", []):
-                answer = self._s3.get_object(Bucket=bucket, Key=listed["Key"])
-                body = answer["Body"].read()
-                counted = recount(body)
-                version = Version(answer["ETag"].strip('"'), len(body), counted.rows, counted.problem)
-                found[f"s3://{bucket}/{listed['Key']}"] = version
+                found[f"s3://{bucket}/{listed['Key']}"] = listed["ETag"].strip('"')
         return found
 
     def items(self) -> dict[str, dict[str, Any]]:
@@ -109,16 +109,31 @@ class Evidence:
 
     def has_table(self) -> bool:
         """Whether the table is there: the first job makes it."""
-        return self._metadata() is not None
+        return self._metadata(self._key) is not None
+
+    def has_rejects(self) -> bool:
+        """Whether the table of the rejects is there."""
+        return self._metadata(self._key + _REJECTS) is not None
 
     def rows(self) -> list[TableRow]:
         """Return the table's rows, as text."""
         if not self.has_table():
             return []
         columns = ", ".join(_SPELLED.get(name, f"CAST({name} AS STRING) AS {name}") for name in COLUMNS)
-        found = self._spark.sql(f"SELECT {columns}, _source_file, _source_etag, _batch_id FROM {self.table_name}")
-        width = len(COLUMNS)
+        found = self._spark.sql(
+            f"SELECT {columns}, {RESCUED}, _source_file, _source_etag, _batch_id FROM {self.table_name}"
+        )
+        width = len(COLUMNS) + 1
         return [TableRow(tuple(row[:width]), *row[width:]) for row in found.collect()]
+
+    def rejects(self) -> list[TableReject]:
+        """Return what the table of the rejects holds."""
+        if not self.has_rejects():
+            return []
+        found = self._spark.sql(
+            f"SELECT line_number, record, _source_file, _source_etag, _batch_id, _attempt FROM {self.rejects_name}"
+        )
+        return [TableReject((row[0], row[1]), *row[2:]) for row in found.collect()]
 
     def groups(self, snapshot_id: str) -> list[tuple[str, str, str, int]]:
         """Return path, ETag, batch and number of the rows of a snapshot."""
@@ -130,23 +145,30 @@ class Evidence:
 
     def commits(self) -> list[Commit]:
         """Return main's snapshots, the oldest first."""
-        metadata = self._metadata() or {}
+        metadata = self._metadata(self._key) or {}
         snapshots = {str(snapshot["snapshot-id"]): snapshot for snapshot in metadata.get("snapshots", [])}
         lineage: list[Commit] = []
         current = str(metadata.get("current-snapshot-id"))
         while current in snapshots:
             snapshot = snapshots[current]
             summary = snapshot["summary"]
-            record = self._document(summary["alur.record"]) if "alur.record" in summary else None
+            uri = summary.get("alur.record")
             lineage.append(
-                Commit(current, snapshot["timestamp-ms"], summary["operation"], summary.get("alur.batch-id"), record)
+                Commit(
+                    current,
+                    snapshot["timestamp-ms"],
+                    summary["operation"],
+                    summary.get("alur.batch-id"),
+                    None if uri is None else self._document(uri),
+                    None if uri is None else uri.rpartition("/")[2].removesuffix(".json"),
+                )
             )
             current = str(snapshot.get("parent-snapshot-id"))
         return lineage[::-1]
 
-    def _metadata(self) -> dict[str, Any] | None:
+    def _metadata(self, table: str) -> dict[str, Any] | None:
         try:
-            found = self._glue.get_table(DatabaseName=self._outputs["Database"], Name=self._key)["Table"]
+            found = self._glue.get_table(DatabaseName=self._outputs["Database"], Name=table)["Table"]
         except self._glue.exceptions.EntityNotFoundException:
             return None
         metadata: dict[str, Any] = json.loads(self._bytes(found["Parameters"]["metadata_location"]))

@@ -1,12 +1,17 @@
 """What must hold of a file when everything is at rest. Pure: facts in, differences out.
 
-    the object's bytes are a good file   completed with this ETag and this many rows, and in the table exactly these
+    the object's bytes are a good file   completed with this ETag and this many rows, and in the table exactly these,
+                                         and in the table of the rejects exactly its rejects
     the object's bytes are none          failed with a reason, and in the table what was there before, whole
     there is no object                   nothing goes on, and in the table what was there before, whole
 
 "What was there before" is the version of the last rest, or a good one that was put since: whether Alur came to that
 one before it was overwritten is a matter of time, and either is right. Nothing in between is: never rows of two
 versions, of two batches, a part of a version, or a row twice.
+
+Rejects go with the rows: of the version whose rows the table holds all are there, once, and of no other one any. An
+attempt that died between its two commits has left its own too; the next one that is published takes them away. So
+they may be there while the file has failed, whole, and count for nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recount import Row
+from recount import Reject, Row
 
 EXHAUSTED = frozenset({"KilledRun", "RunsFailed"})
 """What a good file may fail of, if more runs died in one round than a file is tried: by name, and with a remedy."""
@@ -32,14 +37,16 @@ class Version:
     Args:
         etag: S3's ETag of them, without quotes.
         size_bytes: how many.
-        rows: what the recount found.
+        rows: what was written.
         problem: why they are no good file; None: they are.
+        rejects: what was written that cannot be stored.
     """
 
     etag: str
     size_bytes: int
     rows: tuple[Row, ...]
     problem: str | None = None
+    rejects: tuple[Reject, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,25 @@ class TableRow:
 
 
 @dataclass(frozen=True)
+class TableReject:
+    """A row of the table of the rejects.
+
+    Args:
+        reject: its line and its record.
+        path: `_source_file`.
+        etag: `_source_etag`.
+        batch_id: `_batch_id`.
+        attempt: `_attempt`.
+    """
+
+    reject: Reject
+    path: str | None
+    etag: str | None
+    batch_id: str | None
+    attempt: str | None
+
+
+@dataclass(frozen=True)
 class FileFacts:
     """Everything that is known of one path, at rest.
 
@@ -70,6 +96,8 @@ class FileFacts:
         since: what was put since then, in order.
         item: the ledger's item, plain.
         rows: the table's rows of this path.
+        rejects: its rejects in their table.
+        attempt: which of its batch's attempts has brought the rows, by the record of their commit.
         is_forgotten: the item was deleted, and no event has named the path since.
         may_be_exhausted: more runs died than a file is tried, since this version is there.
     """
@@ -80,6 +108,8 @@ class FileFacts:
     since: tuple[Version, ...]
     item: Mapping[str, Any] | None
     rows: tuple[TableRow, ...]
+    rejects: tuple[TableReject, ...] = ()
+    attempt: str | None = None
     is_forgotten: bool = False
     may_be_exhausted: bool = False
 
@@ -92,7 +122,7 @@ class FileFacts:
 
 
 def file_differences(facts: FileFacts) -> list[str]:
-    """Compare one path's ledger item and rows with what must hold.
+    """Compare one path's ledger item, rows and rejects with what must hold.
 
     Args:
         facts: what is known of it.
@@ -103,7 +133,7 @@ def file_differences(facts: FileFacts) -> list[str]:
     found = [*_item_differences(facts), *_holding_differences(facts)]
     if not found and facts.item is not None:
         found += _agreement_differences(facts, facts.item)
-    return found
+    return found or _reject_differences(facts)
 
 
 def holding(facts: FileFacts) -> Version | None:
@@ -218,6 +248,35 @@ def _holding_differences(facts: FileFacts) -> list[str]:
     return found
 
 
+def _reject_differences(facts: FileFacts) -> list[str]:
+    groups: dict[tuple[str | None, str | None, str | None], list[Reject]] = {}
+    for reject in facts.rejects:
+        groups.setdefault((reject.etag, reject.batch_id, reject.attempt), []).append(reject.reject)
+    found: list[str] = []
+    held = holding(facts)
+    if held is not None:
+        there = Counter(groups.pop((held.etag, facts.rows[0].batch_id, facts.attempt), ()))
+        missing, extra = Counter(held.rejects) - there, there - Counter(held.rejects)
+        if missing:
+            found.append(f"{missing.total()} rejects of {held.etag} are missing: {_some_lines(missing)}")
+        if extra:
+            found.append(f"{extra.total()} rejects of {held.etag} are too many or other: {_some_lines(extra)}")
+        if facts.item is not None and facts.item["status"] == "completed":
+            told = facts.item.get("rows_rejected", 0)
+            if told != len(held.rejects):
+                found.append(f"rows_rejected is {told}, and {len(held.rejects)} were written")
+    versions = {version.etag: version for version in _known(facts)}
+    may_be_left = facts.item is None or facts.item["status"] == "failed"
+    for (etag, batch_id, attempt), rejects in groups.items():
+        version = versions.get(str(etag))
+        of = f"{len(rejects)} rejects of version {etag} by {batch_id}, attempt {attempt}"
+        if version is not None and Counter(rejects) != Counter(version.rejects):
+            found.append(f"there are {of}: not the {len(version.rejects)} that were written")
+        elif not may_be_left:
+            found.append(f"there are {of}, which goes with no rows")
+    return found
+
+
 def _agreement_differences(facts: FileFacts, item: Mapping[str, Any]) -> list[str]:
     """The ledger and the table agree, also where several answers would be right."""
     etags = {row.etag for row in facts.rows}
@@ -261,6 +320,10 @@ def _say(version: Version | None) -> str:
     if version.problem is not None:
         return f"no row of {version.etag}, which is no good file ({version.problem})"
     return f"the {len(version.rows)} rows of {version.etag}"
+
+
+def _some_lines(rejects: Iterable[Reject]) -> str:
+    return ", ".join(f"line {line}" for line, _ in sorted(rejects)[:5])
 
 
 def _some_ids(rows: Iterable[Row]) -> str:

@@ -7,14 +7,14 @@ same there.
 
 from __future__ import annotations
 
-import csv
+import gzip
 import hashlib
-import io
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from recount import COLUMNS, REQUIRED, Row
+from recount import COLUMNS, Reject, Row
+from sheets import Sheet, Writer
 
 from alur.faults import POINTS
 
@@ -47,17 +47,6 @@ ODD_NAMES = (
 )
 """Names that S3 takes, and that something on the way might not."""
 
-_NOTES = (
-    None,
-    "Gift: please wrap",
-    'Engrave "For Ada", twice',
-    "Two lines:\nthe second",
-    "Grüße an Zoë — 注文番号 №7",
-    " blanks around ",
-    "NULL",
-    "\\N",
-    "a\\b, 'c'",
-)
 _JOB_POINTS = tuple(point for point in POINTS if point.startswith("job."))
 _FUNCTION_ROOMS = ("dispatcher", "submit", "reconciler")
 _FUNCTION_ACTIONS = ("kill", "raise", "hang")
@@ -66,11 +55,29 @@ _JOB_ACTIONS = ("kill", "kill", "kill-parent", "raise", "hang")
 
 @dataclass(frozen=True)
 class Put:
-    """Bytes under a key, a new one or one that is there. `what` says what they are."""
+    """Bytes under a key, a new one or one that is there.
+
+    Args:
+        key: the key.
+        body: the bytes.
+        what: what they are.
+        sheet: what was written into them; None: they are no good file.
+    """
 
     key: str
     body: bytes
     what: str
+    sheet: Sheet | None = None
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """What has to be in the bronze table."""
+        return () if self.sheet is None else self.sheet.rows
+
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        """What has to be in the table of the rejects."""
+        return () if self.sheet is None else self.sheet.rejects
 
     @property
     def etag(self) -> str:
@@ -118,7 +125,7 @@ class Append:
 
 @dataclass(frozen=True)
 class Compact:
-    """Somebody rewrites all data files of the table."""
+    """Somebody rewrites all data files of both tables."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +217,7 @@ class Planner:
         function_faults: int = 3,
     ) -> None:
         self._rng = rng
+        self._writer = Writer(rng)
         self._kinds = frozenset(kinds)
         self._most = most
         self._job_faults = job_faults
@@ -254,7 +262,7 @@ class Planner:
         for _ in range(min(rng.choice((1, 1, 1, 2, 8)), self._most)):
             key = self._new_key()
             if key is not None:
-                operations.append(self._put(key, *self._body()))
+                operations.append(self._put(key, *self._content()))
         return operations
 
     def _overwrite(self) -> list[Operation]:
@@ -262,15 +270,10 @@ class Planner:
         if key is None:
             return []
         rng, former = self._rng, self.world.puts[key][-1]
-        if rng.random() < 0.3 and former.what.startswith("good"):
-            # What exports do that write the whole of a day again and again: the same rows, and more.
-            more = self._rows(rng.randint(1, 5))
-            # As the rows before end: mixed, they are another matter.
-            line_end = "\r\n" if b"\r\n" in former.body.split(b"\n", 1)[0] + b"\n" else "\n"
-            body = former.body if former.body.endswith(b"\n") else former.body + line_end.encode()
-            body += _render(more, line_end, header=False)
-            return [self._put(key, body, f"good, {len(more)} rows more")]
-        return [self._put(key, *self._body())]
+        if rng.random() < 0.3 and former.sheet is not None:
+            sheet = self._writer.grown(former.sheet, self._numbers(rng.randint(1, 5)))
+            return [self._put(key, sheet.body, f"{sheet.what}, grown", sheet)]
+        return [self._put(key, *self._content())]
 
     def _back(self) -> list[Operation]:
         """Bytes that were under the key before, perhaps after others have been there for a moment."""
@@ -278,8 +281,8 @@ class Planner:
         if key is None:
             return []
         earlier = self._rng.choice(self.world.puts[key])
-        between = [self._put(key, *self._body())] if self._rng.random() < 0.5 else []
-        return [*between, self._put(key, earlier.body, earlier.what)]
+        between = [self._put(key, *self._content())] if self._rng.random() < 0.5 else []
+        return [*between, self._put(key, earlier.body, earlier.what, earlier.sheet)]
 
     def _delete(self) -> list[Operation]:
         key = self._some_key()
@@ -308,7 +311,8 @@ class Planner:
         self.world.appends += 1
         # A path amid the others, which pruning by a range of paths does not leave out; or none at all.
         path = rng.choice((None, "s3://somebody-else/x.csv", f"{FOLDER}m/nobody.csv"))
-        return [Append(path, f"foreign-{self.world.appends}", tuple(self._rows(rng.randint(1, 4))))]
+        rows = tuple(self._writer.row(number) for number in self._numbers(rng.randint(1, 4)))
+        return [Append(path, f"foreign-{self.world.appends}", rows)]
 
     def _compact(self) -> list[Operation]:
         return [Compact()]
@@ -365,8 +369,8 @@ class Planner:
 
     # ------------------------------------------------------------------------------------------ keys, bytes
 
-    def _put(self, key: str, body: bytes, what: str) -> Put:
-        put = Put(key, body, what)
+    def _put(self, key: str, body: bytes, what: str, sheet: Sheet | None) -> Put:
+        put = Put(key, body, what, sheet)
         self.world.puts.setdefault(key, []).append(put)
         self.world.deleted.discard(key)
         return put
@@ -386,51 +390,26 @@ class Planner:
         # The newest are those that something is going on with.
         return self._rng.choice(keys if self._rng.random() < 0.5 else list(self.world.puts)[-6:])
 
-    def _body(self) -> tuple[bytes, str]:
-        rng = self._rng
+    def _content(self) -> tuple[bytes, str, Sheet | None]:
+        """Return bytes, what they are, and what was written into them."""
+        rng, writer = self._rng, self._writer
         choice = rng.random()
-        if choice < 0.70:
-            rows = self._rows(rng.choice((1, 2, 5, 20, 60)))
-            body = _render(rows, rng.choice(("\n", "\n", "\r\n")))
-            if rng.random() < 0.1:
-                body = b"\xef\xbb\xbf" + body
-            return body, f"good, {len(rows)} rows"
-        if choice < 0.80:
-            return _render([], rng.choice(("\n", ""))), "good, a header alone"
-        spoil = rng.choice(_SPOILS)
-        return spoil(_render(self._rows(rng.randint(1, 5)), "\n")), f"bad: {spoil.__name__}"
+        if choice < 0.40:
+            sheet = writer.clean(self._numbers(rng.choice((1, 2, 5, 20, 60))))
+        elif choice < 0.78:
+            sheet = writer.dirty(self._numbers(rng.choice((1, 2, 5, 12, 30))))
+        elif choice < 0.86:
+            sheet = writer.bare()
+        elif choice < 0.88:
+            return writer.hopeless(self._numbers(rng.randint(1, 5))).body, "bad: nothing but rejects", None
+        else:
+            spoil = rng.choice(_SPOILS)
+            plain = Sheet(COLUMNS, "\n", writer.clean(self._numbers(rng.randint(1, 5))).pieces)
+            return spoil(plain.body), f"bad: {spoil.__name__}", None
+        return sheet.body, sheet.what, sheet
 
-    def _rows(self, count: int) -> list[Row]:
-        rng = self._rng
-        rows: list[Row] = []
-        for number in self.world.ids(count):
-            day = f"2026-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
-            moment = f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:{rng.randint(0, 59):02d}"
-            rows.append(
-                (
-                    str(number),
-                    str(rng.randint(1, 999)),
-                    day,
-                    rng.choice(("pending", "paid", "shipped")),
-                    rng.choice((None, str(rng.randint(1, 12)))),
-                    rng.choice((None, f"{rng.randint(0, 99999)}.{rng.randint(0, 99):02d}")),
-                    rng.choice((None, "EUR", "USD")),
-                    rng.choice(_NOTES),
-                    f"{day} {moment}",
-                )
-            )
-        return rows
-
-
-def _render(rows: Sequence[Row], line_end: str, header: bool = True) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator=line_end)
-    if header:
-        text.write(",".join(COLUMNS) + line_end)
-    for row in rows:
-        *cells, created_at = row
-        writer.writerow([*("" if cell is None else cell for cell in cells), str(created_at).replace(" ", "T") + "Z"])
-    return text.getvalue().encode()
+    def _numbers(self, count: int) -> range:
+        return self.world.ids(count)
 
 
 def other_header(body: bytes) -> bytes:
@@ -448,35 +427,22 @@ def no_bytes(body: bytes) -> bytes:
     return b""
 
 
-def one_cell_too_few(body: bytes) -> bytes:
-    """A last record that breaks off."""
-    return body + b"1,2,2026-01-01\n"
-
-
-def no_number(body: bytes) -> bytes:
-    """A last record whose number is a word."""
-    return body + b"one,2,2026-01-01,paid,,,,,2026-01-01T00:00:00Z\n"
-
-
-def nothing_where_something_must_be(body: bytes) -> bytes:
-    """A last record without what is required."""
-    empty = ",".join("" if name in REQUIRED else "1" for name in COLUMNS)
-    return body + empty.encode() + b"\n"
-
-
 def another_encoding(body: bytes) -> bytes:
     """A last record in Latin-1."""
     return body + "1,2,2026-01-01,paid,,,,Grüße,2026-01-01T00:00:00Z\n".encode("latin-1")
+
+
+def cut_gzip(body: bytes) -> bytes:
+    """A compressed file that breaks off."""
+    return gzip.compress(body, mtime=0)[:-5]
 
 
 _SPOILS: tuple[Callable[[bytes], bytes], ...] = (
     other_header,
     no_header,
     no_bytes,
-    one_cell_too_few,
-    no_number,
-    nothing_where_something_must_be,
     another_encoding,
+    cut_gzip,
 )
 
 

@@ -29,6 +29,7 @@ from evidence import Commit, Evidence
 from expectation import (
     FOREIGN_BATCH,
     FileFacts,
+    TableReject,
     TableRow,
     Version,
     file_differences,
@@ -56,7 +57,7 @@ from operations import (
     keys_of,
 )
 from pyspark.sql import SparkSession
-from recount import COLUMNS, Row, recount
+from recount import COLUMNS, RESCUED, Row, recount
 
 from alur.clock import to_iso, utc_now
 from alur.local.activity import Activity, observe
@@ -185,7 +186,7 @@ class Rig:
         self._runs_directory = Path(state.logs).parent / "runs"
         self._memory = Memory()
         self._happenings: list[Happening] = []
-        self._table_rows = 0
+        self._table_rows = self._rejects = 0
         self.hits: Counter[str] = Counter()
 
     def round(self) -> Told:
@@ -218,7 +219,8 @@ class Rig:
         runs = Counter(run.state for run in activity.runs if run.run_id not in runs_before)
         summary = (
             f"{len(plan.operations)} operations {acted - began:.0f} s, to rest {rested - acted:.0f} s, compared in "
-            f"{time.monotonic() - rested:.0f} s; {len(self._memory.versions)} files, {self._table_rows} rows; "
+            f"{time.monotonic() - rested:.0f} s; {len(self._memory.versions)} files, {self._table_rows} rows, "
+            f"{self._rejects} rejects; "
             f"runs: {', '.join(f'{count} {state}' for state, count in sorted(runs.items())) or 'none'}; "
             f"faults: {', '.join(hits) or 'none'}"
         )
@@ -274,10 +276,7 @@ class Rig:
         etag = answer["ETag"].strip('"')
         if etag != put.etag:
             raise RigError(f"{path} has ETag {etag}, not {put.etag}")
-        counted = recount(put.body)
-        if counted.is_good is not put.what.startswith("good"):
-            raise RigError(f"{path} is meant to be {put.what}, and the recount says {counted.problem}")
-        version = Version(etag, len(put.body), counted.rows, counted.problem)
+        version = _version(path, put)
         memory = self._memory
         memory.versions.setdefault(path, {})[etag] = version
         memory.since.setdefault(path, []).append(version)
@@ -289,12 +288,13 @@ class Rig:
         if not self._evidence.has_table():
             self._note(f"{append.batch_id}: there is no table yet")
             return
-        columns = ", ".join([*COLUMNS, "_source_file", "_batch_id"])
+        names = [*COLUMNS, RESCUED]
+        columns = ", ".join([*names, "_source_file", "_batch_id"])
         values = ", ".join(
             f"({', '.join([*map(_literal, row), _literal(append.path), _literal(append.batch_id)])})"
             for row in append.rows
         )
-        casts = ", ".join(f"CAST({name} AS {_TYPES.get(name, 'STRING')})" for name in COLUMNS)
+        casts = ", ".join(f"CAST({name} AS {_TYPES.get(name, 'STRING')})" for name in names)
         try:
             self._spark.sql(
                 f"INSERT INTO {self._evidence.table_name} ({columns}) "
@@ -308,17 +308,17 @@ class Rig:
             self._note(f"{append.batch_id} is in")
 
     def _compact(self) -> None:
-        if not self._evidence.has_table():
-            return
-        try:
-            self._spark.sql(
-                f"CALL alur.system.rewrite_data_files(table => '{self._evidence.table_name}', "
-                "options => map('rewrite-all', 'true'))"
-            )
-        except Exception as error:  # noqa: BLE001 - a compaction that meets a replacement is refused, and rightly so
-            self._note(f"the compaction failed: {_first_line(error)}")
-        else:
-            self._note("the compaction is done")
+        evidence = self._evidence
+        tables = [evidence.table_name] * evidence.has_table() + [evidence.rejects_name] * evidence.has_rejects()
+        for table in tables:
+            try:
+                self._spark.sql(
+                    f"CALL alur.system.rewrite_data_files(table => '{table}', options => map('rewrite-all', 'true'))"
+                )
+            except Exception as error:  # noqa: BLE001 - one that meets a replacement is refused, and rightly so
+                self._note(f"the compaction of {table} failed: {_first_line(error)}")
+            else:
+                self._note(f"the compaction of {table} is done")
 
     def _cancel(self) -> None:
         going = [run for run in observe(self._outputs).runs if run.state == "RUNNING"]
@@ -384,25 +384,31 @@ class Rig:
 
     def _compare(self, many_died: bool) -> list[str]:
         evidence, memory = self._evidence, self._memory
-        objects, items, rows, commits = evidence.objects(FOLDER), evidence.items(), evidence.rows(), evidence.commits()
-        self._table_rows = len(rows)
+        etags, items, rows, commits = evidence.etags(FOLDER), evidence.items(), evidence.rows(), evidence.commits()
+        rejects = evidence.rejects()
+        self._table_rows, self._rejects = len(rows), len(rejects)
         for path, etag in memory.current.items():
-            if (objects[path].etag if path in objects else None) != etag:
+            if etags.get(path) != etag:
                 raise RigError(f"the bucket does not hold what was put as {path}")
         foreign = [row for row in rows if str(row.batch_id).startswith(FOREIGN_BATCH)]
         of_path: dict[str, list[TableRow]] = {}
         for row in rows:
             if not str(row.batch_id).startswith(FOREIGN_BATCH):
                 of_path.setdefault(str(row.path), []).append(row)
+        rejects_of: dict[str, list[TableReject]] = {}
+        for reject in rejects:
+            rejects_of.setdefault(str(reject.path), []).append(reject)
         found: list[str] = []
-        for path in sorted({*memory.versions, *items, *of_path}):
+        for path in sorted({*memory.versions, *items, *of_path, *rejects_of}):
             facts = FileFacts(
                 path,
-                objects.get(path),
+                memory.versions[path][etags[path]] if path in etags else None,
                 memory.held.get(path),
                 tuple(memory.since.get(path, ())),
                 items.get(path),
                 tuple(of_path.get(path, ())),
+                tuple(rejects_of.get(path, ())),
+                _attempt(path, commits),
                 path in memory.forgotten,
                 # A file that failed so stays as it is until other bytes come.
                 many_died or memory.exhausted.get(path, "") == memory.current.get(path),
@@ -488,6 +494,28 @@ _TYPES = {
     "amount": "DECIMAL(12,2)",
     "created_at": "TIMESTAMP",
 }
+
+
+def _attempt(path: str, commits: Sequence[Commit]) -> str | None:
+    """Return the attempt whose commit was the last to publish a path."""
+    for commit in reversed(commits):
+        entry = commit.published(path)
+        if entry is not None and entry["verdict"] == "published":
+            return commit.attempt
+    return None
+
+
+def _version(path: str, put: Put) -> Version:
+    """Return what was put, as it was written: of what is CSV the recount from the bytes has to come to the same."""
+    counted = recount(put.body)
+    if put.sheet is None:
+        if counted.is_good:
+            raise RigError(f"{path} is meant to be {put.what}, and the recount says nothing against it")
+        return Version(put.etag, len(put.body), (), put.what)
+    told = (put.rows, put.rejects, None)
+    if not put.sheet.is_malformed and (counted.rows, counted.rejects, counted.problem) != told:
+        raise RigError(f"{path} is meant to be {put.what}, and the recount differs: {counted.problem}")
+    return Version(put.etag, len(put.body), put.rows, rejects=put.rejects)
 
 
 def _literal(value: str | None) -> str:

@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 TESTS = Path(__file__).parents[1]
-SEED = 45783
+SEED = 43918
 ROUNDS = 1
 PATIENCE_SECONDS = 540
 END_SECONDS = 60

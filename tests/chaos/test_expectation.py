@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from expectation import (
     FileFacts,
+    TableReject,
     TableRow,
     Version,
     file_differences,
@@ -28,10 +30,16 @@ def bad(etag: str) -> Version:
 
 V1, V2, V3 = version("v1", 1, 2), version("v2", 2, 3, 4), version("v3", 5)
 EMPTY, BAD = version("empty"), bad("bad")
+D1 = replace(version("d1", 1, 2), rejects=((3, "word,1"), (5, "word,1")))
+D2 = replace(version("d2", 2), rejects=((2, "word,2"),))
 
 
 def rows(of: Version, batch_id: str = "b1") -> tuple[TableRow, ...]:
     return tuple(TableRow(row, PATH, of.etag, batch_id) for row in of.rows)
+
+
+def rejects(of: Version, batch_id: str = "b1", attempt: str = "n1") -> tuple[TableReject, ...]:
+    return tuple(TableReject(reject, PATH, of.etag, batch_id, attempt) for reject in of.rejects)
 
 
 def completed(of: Version, batch_id: str = "b1", **more: Any) -> dict[str, Any]:
@@ -41,6 +49,7 @@ def completed(of: Version, batch_id: str = "b1", **more: Any) -> dict[str, Any]:
         "file_etag": of.etag,
         "file_size": of.size_bytes,
         "rows_ingested": len(of.rows),
+        "rows_rejected": len(of.rejects),
         "batch_id": batch_id,
         **more,
     }
@@ -122,7 +131,60 @@ RIGHT |= {
     ),
 }
 
+DIRTY = facts(current=D1, since=(D1,), item=completed(D1), rows=rows(D1), rejects=rejects(D1), attempt="n1")
+REPLACED = facts(current=D2, held=D1, since=(D2,), item=completed(D2), rows=rows(D2), rejects=rejects(D2), attempt="n1")
+LEFT = facts(
+    current=BAD,
+    held=D1,
+    since=(D2, BAD),
+    item=failed(BAD, previous=previous(D1)),
+    rows=rows(D1),
+    rejects=(*rejects(D1), *rejects(D2, "b2", "n7")),
+    attempt="n1",
+)
+
+RIGHT |= {
+    "rejects beside rows": DIRTY,
+    "rejects of a version that took another one's place": REPLACED,
+    "rejects of an attempt that died, of a file that failed": LEFT,
+    "the same of earlier rounds": replace(LEFT, since=(BAD,)),
+    "rejects of an attempt that died, and no rows": facts(
+        current=BAD, since=(D2, BAD), item=failed(BAD), rejects=rejects(D2, "b2", "n7")
+    ),
+}
+
 WRONG = {
+    "rejects lost": (replace(DIRTY, rejects=()), "2 rejects of d1 are missing: line 3, line 5"),
+    "a reject too few": (replace(DIRTY, rejects=rejects(D1)[1:]), "1 rejects of d1 are missing: line 3"),
+    "a reject twice": (replace(DIRTY, rejects=(*rejects(D1), rejects(D1)[0])), "too many or other: line 3"),
+    "a reject of another line": (
+        replace(DIRTY, rejects=(rejects(D1)[0], TableReject((6, "word,1"), PATH, "d1", "b1", "n1"))),
+        "too many or other: line 6",
+    ),
+    "rejects of another attempt than the rows": (
+        replace(DIRTY, rejects=rejects(D1, attempt="n2")),
+        "2 rejects of d1 are missing",
+    ),
+    "rejects of two attempts": (
+        replace(DIRTY, rejects=(*rejects(D1), *rejects(D1, attempt="n2"))),
+        "attempt n2, which goes with no rows",
+    ),
+    "rejects of the version before": (
+        replace(REPLACED, rejects=(*rejects(D2), *rejects(D1))),
+        "2 rejects of version d1 by b1, attempt n1, which goes with no rows",
+    ),
+    "a number of rejects that is wrong": (
+        replace(DIRTY, item=completed(D1, rows_rejected=1)),
+        "rows_rejected is 1, and 2 were written",
+    ),
+    "a part of the rejects of an attempt that died": (
+        replace(LEFT, since=(D1, BAD), rejects=(*rejects(D1), *rejects(D1, "b2", "n7")[1:])),
+        "not the 2 that were written",
+    ),
+    "rejects of a clean file": (
+        facts(current=V1, since=(V1,), item=completed(V1), rows=rows(V1), rejects=rejects(D1)),
+        "which goes with no rows",
+    ),
     "a good file of which runs died, though too few": (
         facts(current=V1, since=(V1,), item=failed(V1, error_type="KilledRun")),
         "a good file of 2 rows",

@@ -21,6 +21,7 @@ PROOF = {
     "batch_id": "b1",
     "etag": "e1",
     "rows": 3,
+    "rejects": 0,
     "record": "s3://lake/alur/records/orders/b1/1.json",
 }
 
@@ -32,8 +33,9 @@ def audited(name: str, verdict: str, **said: Any) -> dict[str, Any]:
         "verdict": verdict,
         "sentence": f"the sentence of {name}",
         "bucket": {"etag": "e1", "size_bytes": 1234},
-        "ledger": {"status": "completed", "etag": "e1", "batch_id": "b1", "rows": 3, "snapshot_id": "5"},
+        "ledger": {"status": "completed", "etag": "e1", "batch_id": "b1", "rows": 3, "rejects": 0, "snapshot_id": "5"},
         "table": [{"etag": "e1", "batch_id": "b1", "rows": 3}],
+        "rejects": [],
         "proof": PROOF,
         **said,
     }
@@ -50,6 +52,7 @@ def report(*files: Mapping[str, Any], **said: Any) -> dict[str, Any]:
         "history_is_whole": True,
         "agrees": not DIFFERENCES.intersection(verdicts),
         "counts": {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)},
+        "rejects": None,
         "files": list(files),
         "foreign": [],
         "unmanaged": [],
@@ -98,10 +101,11 @@ def test_of_a_difference_it_says_what_each_place_says_and_the_proof_and_exits_1(
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     at = lines.index("s3://landing/orders/b.csv: rows-doubled")
-    assert lines[at + 1 : at + 5] == [
+    assert lines[at + 1 : at + 6] == [
         "  bucket  version e1, 1,234 bytes",
         "  ledger  completed, 3 rows of version e1 by batch b1",
         "  table   2 rows of version e1 by batch b1 and 1 row of version e0 by batch b0",
+        "  rejects none",
         "  proof   snapshot 5781947118336215154 of 2026-11-23 10:00:00 UTC: 3 rows of version e1 by batch b1; "
         "s3://lake/alur/records/orders/b1/1.json",
     ]
@@ -114,16 +118,39 @@ def test_a_place_that_knows_nothing_is_said_to_know_nothing(place: Place, emr: F
     answer(emr, report(audited("a.csv", "no-entry", bucket=None, ledger=None, table=[], proof=None)))
     lines = place.call("audit", "orders").stdout.splitlines()
     at = lines.index("s3://landing/orders/a.csv: no-entry")
-    assert lines[at + 1 : at + 5] == [
+    assert lines[at + 1 : at + 6] == [
         "  bucket  no such object",
         "  ledger  no entry",
         "  table   no rows",
+        "  rejects none",
         "  proof   none: no commit that is still told says so",
     ]
 
 
+def test_rejects_are_told_beside_the_rows_and_by_attempt(place: Place, emr: FakeEmr):
+    entry = {"status": "completed", "etag": "e1", "batch_id": "b1", "rows": 3, "rejects": 2, "snapshot_id": "5"}
+    groups = [
+        {"etag": "e1", "batch_id": "b1", "attempt": "0000000a", "rejects": 1},
+        {"etag": "e1", "batch_id": "b1", "attempt": "0000000b", "rejects": 1200},
+    ]
+    file = audited("a.csv", "rejects-differ", ledger=entry, rejects=groups, proof={**PROOF, "rejects": 1})
+    held = {"table": "alur.bronze.orders__rejects", "snapshot_id": "77", "count": 1201}
+    answer(emr, report(file, rejects=held))
+    result = place.call("audit", "orders")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert "          1  rejects-differ (differs)" in lines
+    assert "  1,201 rejects in alur.bronze.orders__rejects at snapshot 77" in lines
+    at = lines.index("s3://landing/orders/a.csv: rejects-differ")
+    assert lines[at + 2] == "  ledger  completed, 3 rows and 2 rejects of version e1 by batch b1"
+    assert lines[at + 4] == (
+        "  rejects 1 of version e1 by batch b1, attempt 0000000a and 1,200 of version e1 by batch b1, attempt 0000000b"
+    )
+    assert ": 3 rows and 1 reject of version e1 by batch b1; " in lines[at + 5]
+
+
 def test_an_entry_that_does_not_say_how_many_rows_is_not_said_to_have_none(place: Place, emr: FakeEmr):
-    entry = {"status": "completed", "etag": "e1", "batch_id": None, "rows": None, "snapshot_id": None}
+    entry = {"status": "completed", "etag": "e1", "batch_id": None, "rows": None, "rejects": 0, "snapshot_id": None}
     answer(emr, report(audited("a.csv", "unknown", ledger=entry)))
     assert "  ledger  completed of version e1 by batch None\n" in place.call("audit", "orders").stdout
 

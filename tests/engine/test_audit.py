@@ -123,12 +123,13 @@ def test_every_entry_beside_everything_that_a_table_may_hold_has_its_verdict(of:
             assert judge(BUCKET[bucket], ITEMS[of], order, rule) is expected, f"{of}, {holds}, {bucket}"
 
 
-def test_the_tables_leave_no_verdict_out_but_the_one_of_what_came_later():
+def test_the_tables_leave_no_verdict_out_that_rows_alone_can_have():
     reached = {
         judge(BUCKET[bucket], entry, held, rule)
         for rule, entry, held, bucket in product(OnOverwrite, ITEMS.values(), HELD.values(), BUCKET)
     }
-    assert reached == set(Verdict) - {V.MOVED}
+    # Of what came later, and of rejects, the rows say nothing.
+    assert reached == set(Verdict) - {V.MOVED, V.REJECTS_DIFFER}
     assert not V.MOVED.is_difference
     assert {verdict for verdict in Verdict if verdict.is_difference} == DIFFERENCES
 
@@ -498,6 +499,8 @@ def documented_statements() -> list[str]:
 @pytest.mark.stack
 def test_the_documented_sql_proves_the_same(bench: Workbench):
     live(bench)
+    bench.put("dirty.csv", rows_of(1) + b"word,x,1.00\n")
+    bench.ingest("dirty.csv")
     report = audited(bench)
     proof = file_of(report, bench, "a.csv").proof
     assert proof is not None
@@ -509,7 +512,7 @@ def test_the_documented_sql_proves_the_same(bench: Workbench):
             .replace("s3://LAKE/alur/records/orders/BATCH/NONCE.json", proof.record)
         )
         answers.append([tuple(row) for row in bench.spark.sql(sql).collect()])
-    counts, doubled, foreign, commits, recorded = answers
+    counts, doubled, foreign, commits, recorded, rejects = answers
     held = {(file.path, rows.etag, rows.batch_id, rows.rows) for file in report.files for rows in file.held}
     assert held <= set(counts)
     assert len(counts) == len(held) + len(report.foreign) + len(report.unmanaged)
@@ -521,4 +524,12 @@ def test_the_documented_sql_proves_the_same(bench: Workbench):
         for snapshot_id, summary in bench.history()
         if "alur.record" in summary
     ]
-    assert (bench.path("a.csv"), proof.etag, "published", 3) in recorded
+    assert (bench.path("a.csv"), proof.etag, "published", 3, 0) in recorded
+    assert {row[0]: row[1:] for row in rejects} == {
+        file.path: (group.etag, group.batch_id, group.attempt, group.count)
+        for file in report.files
+        for group in file.rejected
+    }
+    (dirty,) = (file for file in report.files if file.rejected)
+    assert dirty.proof is not None
+    assert [(group.attempt, group.count) for group in dirty.rejected] == [(dirty.proof.attempt, 1)]

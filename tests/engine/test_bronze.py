@@ -55,8 +55,8 @@ def test_a_second_run_takes_only_what_is_new(session: SessionBench) -> None:
 
 def test_a_strict_load_names_each_file_and_frees_what_it_claimed(session: SessionBench) -> None:
     session.put("good.csv", rows_of(1))
-    session.put("bad.csv", b"id,name\n1,a\n")
-    with pytest.raises(StrictModeError, match="missing amount") as raised:
+    session.put("bad.csv", b"name,amount\na,1\n")
+    with pytest.raises(StrictModeError, match="missing id") as raised:
         session.load()
     assert [error.path for error in raised.value.errors] == [session.path("bad.csv")]
     assert (session.state("good.csv"), session.state("bad.csv")) == (("failed", "Released"), ("failed", "Released"))
@@ -67,7 +67,7 @@ def test_a_strict_load_names_each_file_and_frees_what_it_claimed(session: Sessio
 
 def test_a_lenient_load_fails_the_bad_file_and_takes_the_others(session: SessionBench) -> None:
     session.put("good.csv", rows_of(1))
-    session.put("bad.csv", b"id,name\n1,a\n")
+    session.put("bad.csv", b"name,amount\na,1\n")
     result = session.run_once(strict_mode=False)
     assert (result.files, result.rows) == (1, 1)
     assert [(path, kind) for path, kind, _ in result.failed] == [(session.path("bad.csv"), "HeaderMismatch")]
@@ -76,29 +76,49 @@ def test_a_lenient_load_fails_the_bad_file_and_takes_the_others(session: Session
     assert again.collect() == []
 
 
+def test_records_that_cannot_be_stored_are_rejects_and_the_rest_is_ingested(session: SessionBench) -> None:
+    session.put("good.csv", rows_of(1))
+    session.put("bad.csv", b"id,name,amount\n1,a,1\nx,b,2\n3,c,zero\n")
+    assert session.run_once().rows == 3
+    assert session.rows() == {"good.csv": 1, "bad.csv": 2}
+    assert session.rejects() == [("bad.csv", 3, "x,b,2", "id", 'not a whole number: "x"')]
+    assert session.attributes("bad.csv")["rows_rejected"] == 1
+    session.put("bad.csv", rows_of(7))
+    session.run_once()
+    assert (session.rows(), session.rejects()) == ({"good.csv": 1, "bad.csv": 1}, [])
+
+
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_record_that_cannot_be_stored_is_found_when_it_is_written(session: SessionBench, strict: bool) -> None:
+def test_a_file_with_more_rejects_than_the_contract_allows_is_found_before_it_is_written(
+    session_for: MakeBench, strict: bool
+) -> None:
+    session = session_for(max_bad_rows=0)
     session.put("good.csv", rows_of(1))
     session.put("bad.csv", b"id,name,amount\n1,a,1\nx,b,2\n")
-    rows = session.load(strict_mode=strict)
     if strict:
         with pytest.raises(StrictModeError, match="1 of 2 records"):
-            session.write(rows)
-        assert session.rows() == {}
+            session.load()
         assert session.state("good.csv") == ("failed", "Released")
     else:
-        assert session.write(rows).files == 1
-        assert session.rows() == {"good.csv": 1}
+        assert session.run_once(strict_mode=False).files == 1
+        assert (session.rows(), session.rejects()) == ({"good.csv": 1}, [])
         assert session.state("bad.csv") == ("failed", "UnstorableRecords")
 
 
-def test_a_bad_record_that_the_pipeline_filters_out_fails_its_file_all_the_same(session: SessionBench) -> None:
-    session.put("good.csv", rows_of(1, 2))
-    session.put("bad.csv", b"id,name,amount\n1,a,1\n2,b,zero\n")
-    rows = session.load(strict_mode=False).where("amount > 0")
-    assert session.write(rows).files == 1
-    assert session.rows() == {"good.csv": 2}
-    assert session.state("bad.csv") == ("failed", "UnstorableRecords")
+def test_rejects_are_kept_whatever_the_pipeline_filters_out(session: SessionBench) -> None:
+    session.put("a.csv", b"id,name,amount\n1,a,1\nx,b,2\n3,c,3\n")
+    assert session.write(session.load().where("amount > 2")).rows == 1
+    assert session.values("id") == [3]
+    assert [reject[1:3] for reject in session.rejects()] == [(3, "x,b,2")]
+    assert session.attributes("a.csv")["rows_rejected"] == 1
+
+
+def test_with_the_ledger_switched_off_rejects_are_appended_as_the_rows_are(session: SessionBench) -> None:
+    session.put("a.csv", b"id,name,amount\n1,a,1\nx,b,2\n")
+    for _ in range(2):
+        session.run_once(enable_idempotency=False)
+    assert session.rows() == {"a.csv": 2}
+    assert [reject[1:3] for reject in session.rejects()] == [(3, "x,b,2")] * 2
 
 
 def test_rows_that_a_pipeline_filters_out_are_not_counted_and_the_file_is_completed(session: SessionBench) -> None:
@@ -211,7 +231,7 @@ def test_files_of_another_dialect_are_read_by_it(session: SessionBench) -> None:
     [
         ({"options": {"mode": "DROPMALFORMED"}}, "not supported"),
         ({"options": {"recursiveFileLookup": "true"}}, "lost or doubled"),
-        ({"options": {"sep": "||"}}, "2 characters"),
+        ({"options": {"sep": "||"}}, "write one character"),
         ({"exclude_metadata": ["_source_file"]}, "cannot be left out"),
         ({"exclude_metadata": ["_nonsense"]}, "is none of"),
         ({"custom_metadata": {"region": "eu"}}, "declare a field"),

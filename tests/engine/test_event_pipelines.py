@@ -89,9 +89,9 @@ def test_a_file_whose_load_is_not_returned_fails_by_name(session: SessionBench) 
 
 def test_strict_or_not_a_bad_file_fails_alone(session: SessionBench) -> None:
     session.put("a.csv", rows_of(1))
-    session.put("header.csv", b"id,name\n1,a\n")
-    session.put("record.csv", b"id,name,amount\n1,a,1\n2,b,zero\n")
-    session.put("bytes.csv", "id,name,amount\n1,a,1\n".encode("utf-16"))
+    session.put("header.csv", b"name,amount\na,1\n")
+    session.put("record.csv", b"id,name,amount\nx,a,1\n,b,2\n")
+    session.put("bytes.csv", "id,name,amount\n1,ä,1\n".encode("latin-1"))
     batch = session.claim("a.csv", "header.csv", "record.csv", "bytes.csv")
     assert run(session, batch, lambda: load(session, strict_mode=True).where("amount > 0"))
     assert session.rows() == {"a.csv": 1}
@@ -101,7 +101,7 @@ def test_strict_or_not_a_bad_file_fails_alone(session: SessionBench) -> None:
 
 
 def test_a_batch_of_which_every_file_is_bad_ends(session: SessionBench) -> None:
-    session.put("header.csv", b"id,name\n1,a\n")
+    session.put("header.csv", b"name,amount\na,1\n")
     batch = session.claim("header.csv")
     assert run(session, batch, lambda: load(session))
     assert session.state("header.csv") == ("failed", "HeaderMismatch")

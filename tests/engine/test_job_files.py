@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from workbench import LANDING, Workbench, contract_of, once_before, rows_of
+from workbench import LANDING, Workbench, contract_of, make_contract, once_before, rows_of
 
 from alur.contracts import BooleanField, LongField, StringField
 from alur.contracts.contract import Contract
@@ -196,6 +196,26 @@ def test_a_key_of_any_kind_is_read_under_its_own_name(bench: Workbench):
     assert {row[0]: row[1] for row in found} == {bench.path(key): f"n{number}" for number, key in enumerate(KEYS)}
     assert bench.batch_state(batch) is BatchState.CLOSED
     assert any(needs_copy(key) for key in KEYS)
+
+
+def test_a_zstd_file_is_unpacked_within_its_limit(bench_for: Callable[[Contract], Workbench]):
+    bench = bench_for(make_contract(max_uncompressed_mb=1))
+    compress = bench.spark._jvm.com.github.luben.zstd.Zstd.compress
+    packed = {
+        "good.csv.zst": bytes(compress(rows_of(1, 2) + b"x,a,1\n")),
+        "bomb.csv.zst": bytes(compress(rows_of(1) + b"2,y,1\n" * 200_000)),
+        "cut.csv.zst": bytes(compress(rows_of(*range(99))))[:-9],
+        "unnamed.csv": bytes(compress(rows_of(1))),
+    }
+    for name, body in packed.items():
+        bench.put(name, body)
+    bench.ingest(*packed)
+    assert bench.rows() == {"good.csv.zst": 2}
+    assert [reject[:3] for reject in bench.rejects()] == [("good.csv.zst", 4, "x,a,1")]
+    for name, words in (("bomb", "max_uncompressed_mb"), ("cut", "cannot be unpacked"), ("unnamed", "name it .zst")):
+        (key,) = (key for key in packed if key.startswith(name))
+        assert bench.state(key) == ("failed", "UnreadableFile"), key
+        assert words in bench.attributes(key)["error_message"], key
 
 
 def test_a_foreign_file_in_the_folder_harms_nobody(bench: Workbench):

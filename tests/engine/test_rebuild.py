@@ -13,7 +13,7 @@ from workbench import LANDING, STATE_TABLE, Workbench, make_contract, once_befor
 from alur.clock import utc_now
 from alur.contracts.contract import Contract, OnOverwrite
 from alur.engine.audit import AuditReport, Verdict, audit_table
-from alur.engine.evidence import Counted, Publication
+from alur.engine.evidence import Counted, CountedRejects, Publication
 from alur.engine.rebuild import KnownFile, RebuildReport, know_files, rebuild_ledger, restore
 from alur.errors import CommitRefused
 from alur.ledger.files import FileLedger
@@ -29,6 +29,10 @@ A = "s3://landing/orders/a.csv"
 
 def count(etag: str, batch_id: str, rows: int, minute: int | None = 0) -> Counted:
     return Counted(A, etag, batch_id, rows, None if minute is None else NOW + timedelta(minutes=minute))
+
+
+def rejects(etag: str, batch_id: str, count: int, attempt: str = "n1") -> CountedRejects:
+    return CountedRejects(A, etag, batch_id, attempt, count)
 
 
 def publication(etag: str, batch_id: str, rows: int, snapshot_id: int = 1) -> Publication:
@@ -89,6 +93,19 @@ def test_a_batch_that_published_a_path_twice_is_known_by_its_last_commit():
     assert known([count("e1", "b1", 3)], [last, first]) == ("e1", "b1", 3, last)
 
 
+def test_rejects_are_as_many_as_the_commit_says_and_where_it_is_gone_as_are_counted_beside_the_rows():
+    rejected = {A: [rejects("e1", "b1", 2), rejects("e1", "b9", 3), rejects("e0", "b1", 4)]}
+
+    def rejects_of(commits: list[Publication], there: dict[str, list[CountedRejects]] | None) -> int | None:
+        ((file,), _) = know_files({A: [count("e1", "b1", 3)]}, commits, OnOverwrite.REPLACE, there)
+        return file.rejects
+
+    assert rejects_of([publication("e1", "b1", 3)], rejected) == 1
+    assert rejects_of([], rejected) == 2
+    assert rejects_of([], {}) == 0
+    assert rejects_of([], None) is None
+
+
 # -------------------------------------------------------------------------------------------- the transition
 
 FULL = KnownFile(A, "e1", "b1", 3, NOW - timedelta(hours=2), publication("e1", "b1", 3, 7_245_364_354_646_213_511))
@@ -126,6 +143,7 @@ def test_what_nobody_knows_any_more_is_left_out_and_not_invented():
     assert sets["file_size"] == 0
     assert sets["processed_at_iso"] == "2026-11-23 08:00:00 UTC"
     assert not {"snapshot_id", "queryable_at", "rows_rejected", "contract_fingerprint", "last_modified"} & set(sets)
+    assert restored(replace(expired, counted_rejects=2)).sets["rows_rejected"] == 2
     untimed = restored(replace(expired, ingested_at=None), None).sets
     assert untimed["processed_at"] == int(NOW.timestamp())
     assert untimed["file_size"] == 0

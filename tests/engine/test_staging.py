@@ -35,9 +35,8 @@ class Seen:
 
 def _stage(storage: Any, slept: list[float]) -> dict[str, Any]:
     stager = Stager(
-        # Nothing is left to be read: neither is touched.
-        reader=None,  # type: ignore[arg-type]
-        table=None,  # type: ignore[arg-type]
+        # Nothing is left to be read: they are not touched.
+        tables=None,  # type: ignore[arg-type]
         contract=make_contract(),
         storage=storage,
         lake_bucket="lake",

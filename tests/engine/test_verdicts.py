@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import pytest
 
 from alur.contracts.contract import OnOverwrite
-from alur.engine.ports import Found, Staged
-from alur.engine.verdicts import divide, judge_records, relevant
+from alur.engine.ports import Found
+from alur.engine.rejects import stale_rejects
+from alur.engine.verdicts import divide, relevant
 from alur.ledger.batches import Batch, BatchState
 from alur.ledger.model import LedgerItem, Status
 
@@ -82,24 +82,7 @@ def test_what_a_version_takes_the_place_of_depends_on_the_rule():
     assert relevant(found, "v2", APPEND) == found[1:]
 
 
-def test_a_file_whose_records_can_all_be_stored_is_not_complained_of():
-    assert judge_records(PATH, Staged(5, 0, None)) is None
-
-
-def test_records_that_cannot_be_stored_are_counted_and_one_is_shown_with_its_columns():
-    error = judge_records(PATH, Staged(5, 2, json.dumps({"columns": ["id", "amount"], "record": "x,a,y"})))
-    assert error is not None
-    assert (error.bad_records, error.all_records) == (2, 5)
-    assert "column id, amount in x,a,y" in str(error)
-
-
-def test_a_record_with_another_number_of_cells_is_told():
-    error = judge_records(PATH, Staged(5, 1, json.dumps({"columns": [], "record": "x,a"})))
-    assert error is not None
-    assert "not as many cells as the header in x,a" in str(error)
-
-
-def test_a_long_record_is_cut():
-    error = judge_records(PATH, Staged(1, 1, json.dumps({"columns": ["id"], "record": "x" * 100_000})))
-    assert error is not None
-    assert len(str(error)) < 1_000
+def test_rejects_of_other_attempts_of_the_same_version_are_stale_and_those_of_other_versions_by_the_rule():
+    mine, twin, before = Found("e2", "b2", 1, "n2"), Found("e2", "b2", 1, "n1"), Found("e1", "b1", 3, "n0")
+    assert stale_rejects([mine, twin, before], "e2", "n2", OnOverwrite.REPLACE) == [twin, before]
+    assert stale_rejects([mine, twin, before], "e2", "n2", OnOverwrite.APPEND) == [twin]

@@ -221,7 +221,7 @@ class Workbench:
 
     def open_tables(self) -> Tables:
         """Make the tables if they are not there, and return them with their reader."""
-        return OpenedTables(self.spark, DATABASE, self.contract, utc_now)()
+        return OpenedTables(self.spark, DATABASE, self.contract, self.storage, LAKE, utc_now)()
 
     def batch_run(self, batch: Batch) -> BatchRun:
         """Return one batch's work, to be run by the test itself."""

@@ -17,7 +17,16 @@ from alur.dispatch.task_runs import TaskRuns
 from alur.dispatch.tasks import Task
 
 DIFFERENCES = frozenset(
-    {"rows-missing", "rows-doubled", "wrong-version", "wrong-batch", "rows-though-failed", "no-entry", "unknown"}
+    {
+        "rows-missing",
+        "rows-doubled",
+        "wrong-version",
+        "wrong-batch",
+        "rows-though-failed",
+        "no-entry",
+        "rejects-differ",
+        "unknown",
+    }
 )
 """The verdicts under which an audit does not agree. The engine's own: here, where there is no Spark, by name."""
 
@@ -35,7 +44,7 @@ _UNOWNED = {
 def audit(table: str, shows_all: bool, environment: str | None, as_json: bool) -> None:
     """Compare bucket, ledger and table TABLE, file by file, at one snapshot. Changes nothing.
 
-    A run of EMR Serverless does it. Of each difference it is said what the three places say and which commit proves it;
+    A run of EMR Serverless does it. Of each difference it is said what the places say and which commit proves it;
     docs/audit.md says what to do about each verdict. The exit code is 1 where something differs. --json has every
     difference, with --all every file.
     """
@@ -54,7 +63,7 @@ def audit(table: str, shows_all: bool, environment: str | None, as_json: bool) -
 
 
 def describe(file: Mapping[str, Any]) -> str:
-    """Say what the three places say of a file, and the proof, a line each.
+    """Say what each place says of a file, and the proof, a line each.
 
     Args:
         file: of the report's document.
@@ -64,11 +73,16 @@ def describe(file: Mapping[str, Any]) -> str:
         f"{say_number(rows['rows'], 'row')} of version {rows['etag']} by batch {rows['batch_id']}"
         for rows in file["table"]
     ]
+    rejected = [
+        f"{group['rejects']:,} of version {group['etag']} by batch {group['batch_id']}, attempt {group['attempt']}"
+        for group in file["rejects"]
+    ]
     lines = [
         f"{file['path']}: {file['verdict']}",
         f"  bucket  {_bucket(bucket) if bucket else 'no such object'}",
         f"  ledger  {_ledger(ledger) if ledger else 'no entry'}",
         f"  table   {' and '.join(held) or 'no rows'}",
+        f"  rejects {' and '.join(rejected) or 'none'}",
         f"  proof   {_proof(proof) if proof else 'none: no commit that is still told says so'}",
     ]
     return "\n".join(lines)
@@ -79,15 +93,20 @@ def _bucket(current: Mapping[str, Any]) -> str:
 
 
 def _ledger(entry: Mapping[str, Any]) -> str:
-    rows = "" if entry["rows"] is None else f", {say_number(entry['rows'], 'row')}"
+    rows = "" if entry["rows"] is None else f", {say_number(entry['rows'], 'row')}{_beside(entry)}"
     return f"{entry['status']}{rows} of version {entry['etag']} by batch {entry['batch_id']}"
 
 
 def _proof(proof: Mapping[str, Any]) -> str:
     return (
         f"snapshot {proof['snapshot_id']} of {say_time(from_iso(proof['committed_at']))}: "
-        f"{say_number(proof['rows'], 'row')} of version {proof['etag']} by batch {proof['batch_id']}; {proof['record']}"
+        f"{say_number(proof['rows'], 'row')}{_beside(proof)} of version {proof['etag']} by batch {proof['batch_id']}; "
+        f"{proof['record']}"
     )
+
+
+def _beside(counts: Mapping[str, Any]) -> str:
+    return f" and {say_number(counts['rejects'], 'reject')}" if counts["rejects"] else ""
 
 
 def _show(ended: Ended, differing: Sequence[Mapping[str, Any]], shows_all: bool) -> None:
@@ -95,6 +114,10 @@ def _show(ended: Ended, differing: Sequence[Mapping[str, Any]], shows_all: bool)
     click.echo(f"{report['table']} at snapshot {report['snapshot_id']}, {say_time(from_iso(report['audited_at']))}")
     for verdict, number in report["counts"].items():
         click.echo(f"  {number:>9,}  {verdict}{' (differs)' if verdict in DIFFERENCES else ''}")
+    rejects = report["rejects"]
+    if rejects:
+        held = say_number(rejects["count"], "reject")
+        click.echo(f"  {held} in {rejects['table']} at snapshot {rejects['snapshot_id']}")
     if shows_all:
         for file in report["files"]:
             click.echo(f"{file['verdict']:<18}  {file['path']}: {file['sentence']}")

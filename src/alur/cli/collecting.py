@@ -251,7 +251,6 @@ def _with_losses(table: InferredTable, previews: Sequence[Preview]) -> InferredT
     rejects, cells = sum(preview.reject_count for preview in previews), sum(one.rescued_count for one in previews)
     if not rejects and not cells:
         return table
-    lost = (
-        f"of the samples {say_number(rejects, 'record')} cannot be stored, and {say_number(cells, 'cell')} are rescued"
-    )
-    return replace(table, notes=(*table.notes, f"{lost}: alur preview says which"))
+    records, lost = say_number(rejects, "record"), say_number(cells, "cell")
+    note = f"of the samples {records} cannot be stored, and {lost} would be rescued: alur preview says which"
+    return replace(table, notes=(*table.notes, note))

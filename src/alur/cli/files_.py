@@ -88,6 +88,8 @@ def _print(item: LedgerItem) -> None:
     marks = " + newer" if item.waiting else ""
     since = say_time(time_of(item))
     click.echo(f"{item.status.value:<10}  {rows:>12} rows  try {item.attempt}  {since:<23}  {item.path}{marks}")
+    if item.rejects:
+        click.echo(f"            {say_number(item.rejects, 'record')} could not be stored: alur rejects shows them")
     if item.status is Status.FAILED:
         again = f"; tried again at {say_time(item.next_try_at)}" if item.next_try_at else ""
         click.echo(f"            {item.error_type}: {message_of(item)}{again}")

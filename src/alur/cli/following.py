@@ -1,4 +1,4 @@
-"""A task's run from its start to what it came to: what `alur audit` and `alur state rebuild` share."""
+"""A task's run from its start to what it came to: what `alur audit`, `alur rejects` and `alur state rebuild` share."""
 
 from __future__ import annotations
 
@@ -42,7 +42,15 @@ class Ended:
 
 
 def run_to_its_end(
-    runs: TaskRuns, task: Task, subject: str, *, aftermath: str, as_json: bool, dry_run: bool = False
+    runs: TaskRuns,
+    task: Task,
+    subject: str,
+    *,
+    aftermath: str,
+    as_json: bool,
+    dry_run: bool = False,
+    file: str | None = None,
+    limit: int | None = None,
 ) -> Ended:
     """Start a task's run, follow it, and return what it came to; a run that does not say so ends the command.
 
@@ -52,13 +60,13 @@ def run_to_its_end(
         subject: to what.
         aftermath: what it means that the run failed, a sentence.
         as_json: a failure is printed as JSON too.
-        dry_run: see `TaskRuns.start`.
+        dry_run, file, limit: see `TaskRuns.start`.
 
     Raises:
         SubmitError: EMR did not start it, or cannot be asked.
         StorageError: S3 cannot be asked.
     """
-    started = start(runs, task, subject, dry_run=dry_run)
+    started = start(runs, task, subject, dry_run=dry_run, file=file, limit=limit)
     state = follow(runs, started)
     if state.result is None or not state.result.get("done"):
         _stop_failed(started, state, aftermath, as_json)

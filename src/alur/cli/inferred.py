@@ -188,7 +188,8 @@ def _meta(table: InferredTable) -> Iterator[str]:
     for name, value in table.dialect.differences.items():
         yield f"{name} = {literal(value) if isinstance(value, str) else repr(value)}"
     if table.null_values:
-        yield f"null_values = [{', '.join(map(literal, table.null_values))}]"
+        values = ", ".join(map(literal, table.null_values))
+        yield f"null_values = ({values}{',' if len(table.null_values) == 1 else ''})"
 
 
 def literal(text: str) -> str:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from alur.cli.words import say_number
 from alur.contracts.contract import Contract, OnOverwrite, Trigger
+from alur.delimited.compression import is_zstd
 from alur.delimited.preview import Preview, Rescued
 from alur.delimited.rows import Reject, Row, quoted
 from alur.ingestion.headings import reads_plainly
@@ -44,8 +45,8 @@ class Previewed:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nothing can be said: it is zstd, which the job may take, and which is not decompressed here."""
-        return self.preview.compression == "zstd" and self.contract.dialect.compression in ("auto", "zstd")
+        """Whether nothing can be said: the job unpacks the file as zstd first, which is not done here."""
+        return is_zstd(self.contract, self.key)
 
     @property
     def would_complete(self) -> bool:
@@ -88,6 +89,7 @@ def previewed_document(one: Previewed) -> dict[str, Any]:
     """
     contract, preview = one.contract, one.preview
     names = contract.column_names
+    error = None if one.is_unknown else preview.error
     return {
         "table": contract.ingestion_key,
         "class": contract.class_name,
@@ -128,8 +130,8 @@ def previewed_document(one: Previewed) -> dict[str, Any]:
         ],
         "read_carefully_because": one.carefully_because,
         "would_complete": None if one.is_unknown else one.would_complete,
-        "error_type": type(preview.error).__name__ if preview.error else None,
-        "error_message": str(preview.error) if preview.error else None,
+        "error_type": type(error).__name__ if error else None,
+        "error_message": str(error) if error else None,
     }
 
 
@@ -143,6 +145,9 @@ def print_previewed(one: Previewed, out: Console) -> None:
     preview = one.preview
     for line in _heading(one):
         _line(out, line)
+    if one.is_unknown:
+        _line(out, f"verdict: {one.verdict}")
+        return
     if preview.layout is not None:
         out.print(_columns_table(one))
         for line in _extra_lines(one):
@@ -171,8 +176,8 @@ def _heading(one: Previewed) -> Iterator[str]:
     header = "no header" if not dialect.header else "a header"
     if dialect.header and preview.header is not None:
         header = f"a header of {say_number(len(preview.header), 'name')}"
-    quote = "nothing is quoted" if dialect.quote is None else f"quote {dialect.quote}"
-    escape = "" if dialect.escape is None else f", escape {dialect.escape}"
+    quote = "nothing is quoted" if dialect.quote is None else f"quote {_character(dialect.quote)}"
+    escape = "" if dialect.escape is None else f", escape {_character(dialect.escape)}"
     encoding = preview.encoding or "in an encoding that cannot be told"
     compression = preview.compression or "not compressed"
     delimiter = _character(dialect.delimiter)
@@ -187,7 +192,7 @@ def _heading(one: Previewed) -> Iterator[str]:
 
 
 def _character(text: str) -> str:
-    return {"\t": "tab", " ": "space"}.get(text, text)
+    return {"\t": "tab", " ": "space"}.get(text, f"'{text}'" if text != "'" else f'"{text}"')
 
 
 def _columns(one: Previewed) -> list[tuple[str, str, str, int | None]]:
@@ -238,12 +243,13 @@ def _print_rows(one: Previewed, out: Console) -> None:
     names = [*one.contract.column_names, *([_RESCUED] if has_rescued else [])]
     stored = "would be stored" if preview.error is None else "were read"
     title = f"the first {say_number(len(preview.shown), 'row')}, as they {stored}"
+    # A table would break its own title at its width.
+    _line(out, title)
     if len(names) * _LEAST_WIDTH > out.width:
-        out.print(Text(title))
         for row in preview.shown:
             _print_row(row, names, out)
         return
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("line", justify="right", style="dim")
     for name in names:
         table.add_column(Text(name), overflow="fold")
@@ -279,8 +285,6 @@ def _shown(value: Any) -> Text:
 
 def _counts(one: Previewed) -> Iterator[str]:
     preview = one.preview
-    if one.is_unknown:
-        return
     read = "" if preview.error is None or preview.record_count == 0 else " were read"
     line = (
         f"{say_number(preview.record_count, 'record')}{read}: {say_number(preview.row_count, 'row')}, "

@@ -60,7 +60,14 @@ def run(pipeline: str, environment: str | None, wait: bool, since: datetime | No
 
 
 def start(
-    runs: TaskRuns, task: Task, subject: str, *, since: datetime | None = None, dry_run: bool = False
+    runs: TaskRuns,
+    task: Task,
+    subject: str,
+    *,
+    since: datetime | None = None,
+    dry_run: bool = False,
+    file: str | None = None,
+    limit: int | None = None,
 ) -> StartedTask:
     """Start a task's run, and say which it is.
 
@@ -68,12 +75,12 @@ def start(
         runs: starts it.
         task: what it does.
         subject: to what.
-        since, dry_run: see `TaskRuns.start`.
+        since, dry_run, file, limit: see `TaskRuns.start`.
 
     Raises:
         SubmitError: EMR did not start it.
     """
-    started = runs.start(task, subject, since=since, dry_run=dry_run)
+    started = runs.start(task, subject, since=since, dry_run=dry_run, file=file, limit=limit)
     say(f"started {task.value} {subject}: run {started.run_id}")
     return started
 

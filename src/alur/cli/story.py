@@ -142,6 +142,9 @@ def _entry(one: Told, current: FileVersion | StorageError | None, now: datetime)
     )
     if item.status is Status.COMPLETED:
         yield f"  rows        {item.rows or 0:,}, since snapshot {item.snapshot_id}, of batch {item.rows_batch_id}"
+        if item.rejects:
+            alone = f"`alur rejects {item.ingestion_key} --file {item.path}`"
+            yield f"  rejects     {item.rejects:,}: records that could not be stored; {alone} shows them"
     if item.status is Status.PROCESSING and item.error_type:
         yield f"  failed      before, with {item.error_type}: {message_of(item)}"
     yield f"  waits       {_waits(one, item, now)}"

@@ -63,7 +63,8 @@ def say_status(item: LedgerItem) -> str:
     if item.status is Status.PROCESSING:
         return f"it is being processed by batch {item.batch_id} since {say_time(item.claimed_at)}"
     if item.status is Status.COMPLETED:
-        return f"it is completed since {say_time(item.processed_at)}, with {say_number(item.rows or 0, 'row')}"
+        rejects = f" and {say_number(item.rejects, 'reject')}" if item.rejects else ""
+        return f"it is completed since {say_time(item.processed_at)}, with {say_number(item.rows or 0, 'row')}{rejects}"
     return f"it failed at {say_time(item.failed_at)}: {item.error_type}: {message_of(item)}"
 
 
@@ -95,6 +96,7 @@ def file_document(item: LedgerItem) -> dict[str, Any]:
         "source_system": item.source_system,
         "contract_fingerprint": item.contract_fingerprint,
         "rows_ingested": item.rows,
+        "rows_rejected": None if item.rows is None else item.rejects,
         "processed_at": iso(item.processed_at),
         "queryable_at": iso(item.queryable_at),
         "snapshot_id": item.snapshot_id,

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from alur.contracts.contract import Contract
 from alur.contracts.dialect import Dialect
 from alur.errors import UnreadableFile
 
@@ -22,8 +23,20 @@ ENOUGH_HEAD_BYTES = 1024 * 1024
 MEGABYTE = 1024 * 1024
 """What the limits of a dialect are counted in."""
 
+_ZSTD_NAMES = (".zst", ".zstd")
 _GZIP_WINDOW = 31  # zlib's number for the gzip format with the largest window
 _BZIP2_BLOCKS = (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")
+
+
+def is_zstd(contract: Contract, key: str) -> bool:
+    """Whether a file is to be unpacked before it is read: its name or its contract says so.
+
+    Args:
+        contract: of its table.
+        key: the object's key.
+    """
+    said = contract.dialect.compression
+    return said == "zstd" or (said == "auto" and key.lower().endswith(_ZSTD_NAMES))
 
 
 def plain_bytes(path: str, chunks: Iterable[bytes], dialect: Dialect, *, cut: bool = False) -> Iterator[bytes]:
@@ -47,7 +60,7 @@ def plain_bytes(path: str, chunks: Iterable[bytes], dialect: Dialect, *, cut: bo
         yield from pieces
         return
     if wanted == "zstd":
-        raise UnreadableFile(path, "it is zstd, which is not read here: decompress it before, or send gzip")
+        raise UnreadableFile(path, 'it is zstd under another name: name it .zst, or write Meta.compression = "zstd"')
     if kind != wanted:
         raise UnreadableFile(path, f"it is not {wanted}, as Meta.compression says; write auto, or compress the file so")
     unpacked = _gunzip(path, pieces, cut=cut) if wanted == "gzip" else _bunzip2(path, pieces, cut=cut)

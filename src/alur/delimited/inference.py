@@ -28,6 +28,7 @@ _BIGINT = (-(2**63), 2**63 - 1)
 _MOST_DIGITS = 400  # of a number; what is longer is a text
 _REMEMBERED = 2000
 _FEW = 5
+_GROUP = 3
 
 _WHOLE = re.compile(r"[+-]?[0-9]+").fullmatch
 _BOOLEAN_TRUE = frozenset({"true", "t", "yes", "y"})
@@ -241,9 +242,7 @@ class ColumnSamples:
         numbers = self._numbers.get(style)
         if numbers is None:
             if self._numbers:
-                return Guess(
-                    "string", note="its numbers are written otherwise than the others, or in a way to be guessed"
-                )
+                return Guess("string", note="text: how its numbers are meant cannot be told, or is not as elsewhere")
             return None
         if self._zeros:
             return Guess("string", note="text: its numbers begin with zeros, which would be lost")
@@ -258,9 +257,7 @@ class ColumnSamples:
             speaks = re.search(r"date|datum|day|time|_at$|_on$|^dt|dt$", self._name.lower()) is not None
             if not all(map(_PACKED, self._remembered)) or not (speaks or len(self._remembered) >= _FEW):
                 return None
-            note = (
-                "its eight digits are read as a day" if moments[0].kind == "date" else "its digits are read as a time"
-            )
+            note = f"its digits are read as a {moments[0].kind}"
             return Guess(moments[0].kind, moments[0].format, note=note)
         if not moments:
             return None
@@ -344,12 +341,14 @@ class _Numbers:
         if needed > MAX_DECIMAL_PRECISION:
             return Guess("string", note=f"text: its numbers have {needed} digits, more than a decimal holds")
         precision = USUAL_PRECISION if needed <= USUAL_PRECISION else MAX_DECIMAL_PRECISION
-        return Guess(f"decimal({precision},{self.scale})")
+        is_guessed = self._thousands is None and self.scale == _GROUP and not self.is_proven
+        note = "its numbers are read as fractions; three digits stand behind each point, as behind a thousand's"
+        return Guess(f"decimal({precision},{self.scale})", note=note if is_guessed else "")
 
     def _prove(self, whole: str, behind: str | None, groups: int, has_exponent: bool) -> None:
         """Note whether the cell could not be meant otherwise: one group of three may be a fraction, and the reverse."""
         if self._thousands is None:
-            if behind is not None and (len(behind) != 3 or len(whole) > 3 or has_exponent):
+            if behind is not None and (len(behind) != _GROUP or len(whole) > _GROUP or has_exponent):
                 self.is_proven = True
         elif groups > 1 or (groups == 1 and behind is not None) or (groups == 1 and self._thousands not in ".,"):
             self.is_proven = True

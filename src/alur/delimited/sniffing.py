@@ -13,7 +13,7 @@ from alur.delimited.compression import plain_bytes
 from alur.delimited.decoding import Text
 from alur.delimited.inference import NULL_TOKENS, STYLES, ColumnSamples
 from alur.delimited.lines import physical_lines
-from alur.delimited.records import BLANKS, Record, records
+from alur.delimited.records import BLANKS, Record, quoted_cells, records
 from alur.errors import EmptyFile, UnreadableFile
 
 HEAD_BYTES = 1024 * 1024
@@ -22,9 +22,10 @@ HEAD_BYTES = 1024 * 1024
 _DELIMITERS = "\t|;,"  # the rarer it is in a text, the sooner
 _QUOTES: tuple[tuple[str | None, str | None], ...] = (('"', None), ('"', "\\"), (None, None))
 _MOST_RECORDS = 1000
-_MOST_ALIKE = 0.7
+_LEAST_ALIKE = 0.6
 _HASH = "#"
 _LONGEST_NAME = 100
+_FEWEST_COLUMNS = 3  # of a table whose title can be told from a record
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +156,16 @@ class _Reading:
 
     @classmethod
     def of(cls, path: str, text: str, dialect: Dialect) -> _Reading:
-        found = list(islice(records(path, physical_lines(path, (text,), 16), dialect), _MOST_RECORDS))
+        found = list(islice(records(path, physical_lines(path, (text,) if text else (), 16), dialect), _MOST_RECORDS))
         if found and found[-1].cells is None and len(found) > 1:
             # Its end may stand behind the head.
             found.pop()
-        widths = Counter(len(_trimmed(record.cells)) for record in found if record.cells is not None)
+        widths = Counter(len(record.cells) for record in found if record.cells is not None)
         width = max(widths, key=lambda number: (widths[number], number), default=0)
         at = _first_of_table(found, width)
         alike = widths[width] / max(1, len(found) - at)
         malformed = sum(record.cells is None for record in found) / max(1, len(found))
-        splits = width > 1 and alike >= _MOST_ALIKE
+        splits = width > 1 and alike >= _LEAST_ALIKE
         # One column is told apart from many by a delimiter that does not stand in it.
         never = not splits and not any(width > 1 for width in widths)
         order = float(_DELIMITERS.index(dialect.delimiter))
@@ -191,11 +192,15 @@ def _first_of_table(found: Sequence[Record], width: int) -> int:
 
 
 def _is_preamble(record: Record, following: Record, width: int) -> bool:
-    count = len(_trimmed(record.cells or []))
+    cells = record.cells or []
     if record.raw.lstrip(BLANKS).startswith(_HASH):
         # The last of them may be the header.
-        return width == 1 or count != width or following.raw.startswith(_HASH)
-    return width > 1 and count <= max(1, width // 2) and record.cells is not None
+        return width == 1 or len(cells) != width or following.raw.startswith(_HASH)
+    if width < _FEWEST_COLUMNS or record.cells is None:
+        return width > 1 and len(cells) == 1
+    # A spreadsheet fills a title up with empty cells.
+    is_title = len(_trimmed(cells)) == 1 and not _is_typed(cells[:1])
+    return len(cells) <= width // 2 or is_title
 
 
 def _trimmed(cells: Sequence[str]) -> list[str]:
@@ -207,18 +212,20 @@ def _trimmed(cells: Sequence[str]) -> list[str]:
 
 def _with_single_quotes(path: str, text: str, found: _Reading) -> _Reading:
     """Return the reading with the apostrophe as quote, where whole columns stand between such."""
-    cells: Counter[int] = Counter()
-    between: Counter[int] = Counter()
-    first = found.first_of_table()
-    for record in found.records[first + 1 :]:
-        for number, cell in enumerate(record.cells or ()):
-            if cell:
-                cells[number] += 1
-                between[number] += len(cell) > 1 and cell[0] == cell[-1] == "'"
-    if not any(between[number] == count for number, count in cells.items()):
+    if "'" not in text:
         return found
     other = _Reading.of(path, text, replace(found.dialect, quote="'", escape=None))
-    return other if other.merit[:3] >= found.merit[:3] else found
+    if other.merit[:3] < found.merit[:3]:
+        return found
+    cells: Counter[int] = Counter()
+    between: Counter[int] = Counter()
+    flags = quoted_cells(other.dialect)
+    for record in other.records[other.first_of_table() + 1 :]:
+        for number, (cell, is_quoted) in enumerate(zip(record.cells or (), flags(record.raw), strict=False)):
+            if cell:
+                cells[number] += 1
+                between[number] += is_quoted
+    return other if any(between[number] == count for number, count in cells.items()) else found
 
 
 def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:

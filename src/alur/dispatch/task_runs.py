@@ -82,7 +82,16 @@ class TaskRuns:
         self._jobs = Jobs(deployment.client("emr-serverless"))
         self._storage = Storage(deployment.client("s3"))
 
-    def start(self, task: Task, subject: str, *, since: datetime | None = None, dry_run: bool = False) -> StartedTask:
+    def start(
+        self,
+        task: Task,
+        subject: str,
+        *,
+        since: datetime | None = None,
+        dry_run: bool = False,
+        file: str | None = None,
+        limit: int | None = None,
+    ) -> StartedTask:
         """Start a run.
 
         Args:
@@ -90,6 +99,7 @@ class TaskRuns:
             subject: to what.
             since: a pipeline's loads pass older files over.
             dry_run: a rebuild writes nothing.
+            file, limit: of which file, and how many of the rejects are told.
 
         Raises:
             SubmitError: EMR did not start it, or its answer was lost.
@@ -109,6 +119,8 @@ class TaskRuns:
             max_attempts=int(name("MaxAttempts")),
             since=since,
             dry_run=dry_run,
+            file=file,
+            limit=limit,
         )
         platform = Platform(
             environment=name("Environment"),

@@ -27,6 +27,9 @@ class Task(StrEnum):
     REBUILD = "rebuild"
     """Write the ledger's entries anew from the table; the subject is the ingestion key."""
 
+    REJECTS = "rejects"
+    """Tell which records could not be stored; the subject is the ingestion key."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskArguments:
@@ -43,6 +46,8 @@ class TaskArguments:
         max_attempts: how often a version of a file is tried.
         since: a pipeline's loads pass files over whose S3 date is earlier; None: those before the table's watermark.
         dry_run: say what would be written, and write nothing; for a task that knows the difference, as a rebuild does.
+        file: only of this file, `s3://bucket/key`; None: of all. For the rejects.
+        limit: how much is told, at most; None: as much as the task sees fit. For the rejects.
     """
 
     token: str
@@ -57,6 +62,8 @@ class TaskArguments:
     max_attempts: int
     since: datetime | None = None
     dry_run: bool = False
+    file: str | None = None
+    limit: int | None = None
 
     def render(self) -> list[str]:
         """Render as the entry point's arguments."""
@@ -74,8 +81,13 @@ class TaskArguments:
         }
         if self.since is not None:
             named["--since"] = to_iso(self.since)
+        # As below: an older run knows no such argument.
+        if self.limit is not None:
+            named["--limit"] = str(self.limit)
         # Only where it is so: code that was deployed before there was a dry run knows no such argument, and stops.
         flags = ["--dry-run"] if self.dry_run else []
+        # In one word: a key may begin with dashes.
+        flags += [f"--file={self.file}"] if self.file is not None else []
         return [*(part for name, value in named.items() for part in (name, value)), *flags]
 
     @classmethod
@@ -101,6 +113,8 @@ class TaskArguments:
         parser.add_argument("--max-attempts", required=True, type=int)
         parser.add_argument("--since", type=from_iso)
         parser.add_argument("--dry-run", action="store_true")
+        parser.add_argument("--file")
+        parser.add_argument("--limit", type=int)
         return cls(**vars(parser.parse_args(arguments)))
 
 

@@ -1,8 +1,12 @@
-"""The audit: for every file of a table, whether bucket, ledger and rows agree, and the proof.
+"""The audit: for every file of a table, whether bucket, ledger, rows and rejects agree, and the proof.
 
 Everything is asked of one snapshot, in this order: the rows at it, then the ledger, then the bucket, then what was
 committed meanwhile. So a file that moves on during the audit is never taken for a difference: what the ledger says was
 true after the rows were counted, and a commit in between names its paths.
+
+The rejects are counted at a snapshot of their own table that is pinned after that of the rows. As they are committed
+before the rows, those of every row that was counted are among them, or were taken away by whoever replaced the rows
+meanwhile; and who commits or takes away rejects names the paths too.
 """
 
 from __future__ import annotations
@@ -22,15 +26,22 @@ from alur.clock import Clock, to_iso
 from alur.contracts.contract import Contract, OnOverwrite
 from alur.engine.evidence import (
     Counted,
+    CountedRejects,
+    History,
     Publication,
+    TableRejects,
     TableRows,
     Unowned,
+    count_rejects,
     count_rows,
     list_objects,
+    pin_rejects,
     read_history,
     read_publications,
 )
 from alur.engine.iceberg import IcebergTable
+from alur.engine.ports import Commit
+from alur.engine.rejects_audit import judge_rejects, know_rejects, say_rejects
 from alur.errors import CommitRefused
 from alur.ledger.files import FileLedger
 from alur.ledger.model import SCHEMA_VERSION, FileVersion, LedgerItem, Published, Status
@@ -80,6 +91,10 @@ class Verdict(StrEnum):
     NO_ENTRY = "no-entry"
     """The table holds its rows, and the ledger has no entry: it was deleted, or lost."""
 
+    REJECTS_DIFFER = "rejects-differ"
+    """The table of the rejects does not hold exactly those of what is in, as the record of its commit says; or the
+    ledger says another number."""
+
     UNKNOWN = "unknown"
     """Completed by an entry that does not say how many rows: there is nothing to compare with."""
 
@@ -97,6 +112,7 @@ DIFFERENCES = frozenset(
         Verdict.WRONG_BATCH,
         Verdict.ROWS_THOUGH_FAILED,
         Verdict.NO_ENTRY,
+        Verdict.REJECTS_DIFFER,
         Verdict.UNKNOWN,
     }
 )
@@ -130,6 +146,7 @@ class AuditedFile:
         bucket: the object as it is; None: there is none.
         item: what the ledger has; None: nothing.
         held: what the table holds.
+        rejected: what the table of the rejects holds.
         proof: the commit that brought what the ledger says, or, without an entry, what the table holds; None: its
             snapshot has expired, or there is none.
         sentence: the verdict, for people.
@@ -140,6 +157,7 @@ class AuditedFile:
     bucket: FileVersion | None
     item: LedgerItem | None
     held: tuple[Held, ...]
+    rejected: tuple[CountedRejects, ...]
     proof: Publication | None
     sentence: str
 
@@ -156,9 +174,14 @@ class AuditedFile:
                 "etag": self.item.etag,
                 "batch_id": self.item.batch_id,
                 "rows": self.item.rows,
+                "rejects": self.item.rejects,
                 "snapshot_id": self.item.snapshot_id,
             },
             "table": [{"etag": rows.etag, "batch_id": rows.batch_id, "rows": rows.rows} for rows in self.held],
+            "rejects": [
+                {"etag": group.etag, "batch_id": group.batch_id, "attempt": group.attempt, "rejects": group.count}
+                for group in self.rejected
+            ],
             "proof": self.proof
             and {
                 # As text: a snapshot's id is more than a double holds.
@@ -167,6 +190,7 @@ class AuditedFile:
                 "batch_id": self.proof.batch_id,
                 "etag": self.proof.etag,
                 "rows": self.proof.rows,
+                "rejects": self.proof.rejects,
                 "record": self.proof.record,
             },
         }
@@ -183,6 +207,7 @@ class AuditReport:
         audited_at: when.
         history_is_whole: every commit since the table's first is still told; else older proofs are gone.
         files: every file that bucket, ledger or table know, by path.
+        rejects: those of the files, counted; None: there is no table of them.
         foreign: rows that no batch has brought, as other people append them; no difference.
         unmanaged: rows that were written with the ledger switched off; no difference.
     """
@@ -193,6 +218,7 @@ class AuditReport:
     audited_at: datetime
     history_is_whole: bool
     files: tuple[AuditedFile, ...]
+    rejects: TableRejects | None
     foreign: tuple[Unowned, ...]
     unmanaged: tuple[Unowned, ...]
 
@@ -223,6 +249,12 @@ class AuditReport:
             "history_is_whole": self.history_is_whole,
             "agrees": self.agrees,
             "counts": {verdict.value: number for verdict, number in self.counts.items()},
+            "rejects": self.rejects
+            and {
+                "table": self.rejects.table.name,
+                "snapshot_id": str(self.rejects.snapshot_id),
+                "count": self.rejects.count,
+            },
             "files": [file.to_document() for file in self.files],
             "foreign": [_unowned_document(rows) for rows in self.foreign],
             "unmanaged": [_unowned_document(rows) for rows in self.unmanaged],
@@ -238,7 +270,7 @@ def audit_table(
     storage: Storage,
     clock: Clock,
 ) -> AuditReport:
-    """Say for every file of a table whether bucket, ledger and rows agree, at main's head. Changes nothing.
+    """Say for every file of a table whether bucket, ledger, rows and rejects agree, at main's head. Changes nothing.
 
     Args:
         spark: the session.
@@ -250,24 +282,28 @@ def audit_table(
 
     Raises:
         TableUnsupported: the table has no snapshot.
-        CommitRefused: the table was rolled back, or its history expired, while it was audited; audit it again.
+        CommitRefused: a table was rolled back, or its history expired, while it was audited; audit it again.
         LedgerError: the ledger cannot be asked.
         StorageError: S3 cannot be asked.
     """
     audited_at = clock()
     pin = table.head().snapshot_id
+    # After the rows' own: what a run commits in between are rejects of rows that it commits later.
+    rejects_pin = pin_rejects(spark, table)
     rows = count_rows(spark, table, pin)
+    rejects = None if rejects_pin is None else count_rejects(spark, *rejects_pin)
     items = {item.path: item for page in files.walk(contract.ingestion_key) for item in page}
     objects = list_objects(storage, contract)
-    split = read_history(spark, table).split_at(pin)
-    if split is None:
-        raise CommitRefused(table.name, f"snapshot {pin} left the history while it was audited; audit it again")
-    later, history = split
+    later, history = _split(spark, table, pin)
     past = read_publications(storage, history.commits)
-    audited = _judge_all(rows, items, objects, past.newest_first, contract.on_overwrite)
-    if later and any(file.verdict.is_difference for file in audited):
+    audited = _judge_all(rows, rejects, items, objects, past.newest_first, contract.on_overwrite)
+    if any(file.verdict.is_difference for file in audited):
         moved = {publication.path for publication in read_publications(storage, later).newest_first}
-        audited = [_moved(file) if file.verdict.is_difference and file.path in moved else file for file in audited]
+        touched = set(moved)
+        if rejects is not None and any(file.verdict is Verdict.REJECTS_DIFFER for file in audited):
+            later, _ = _split(spark, rejects.table, rejects.snapshot_id)
+            touched |= {publication.path for publication in read_publications(storage, later).newest_first}
+        audited = [_or_moved(file, moved, touched) for file in audited]
     report = AuditReport(
         table=table.name,
         ingestion_key=contract.ingestion_key,
@@ -275,6 +311,7 @@ def audit_table(
         audited_at=audited_at,
         history_is_whole=history.is_whole and not past.lost_records,
         files=tuple(audited),
+        rejects=rejects,
         foreign=rows.foreign,
         unmanaged=rows.unmanaged,
     )
@@ -288,10 +325,18 @@ def audit_table(
     return report
 
 
+def _split(spark: SparkSession, table: IcebergTable, pin: int) -> tuple[tuple[Commit, ...], History]:
+    """Return what was committed since a snapshot, and the history that ends with it."""
+    split = read_history(spark, table).split_at(pin)
+    if split is None:
+        raise CommitRefused(table.name, f"snapshot {pin} left the history while it was audited; audit it again")
+    return split
+
+
 def judge(
     bucket: FileVersion | None, item: LedgerItem | None, held: Sequence[Held], on_overwrite: OnOverwrite
 ) -> Verdict:
-    """Say whether what three places know of a file agrees. What the bucket has never makes a difference. Pure.
+    """Say whether what three places know of a file's rows agrees. What the bucket has never makes a difference. Pure.
 
     Args:
         bucket: the object as it is; None: there is none.
@@ -300,7 +345,7 @@ def judge(
         on_overwrite: the contract's rule.
 
     Returns:
-        Every verdict but MOVED, for which one has to know what was committed since.
+        Every verdict but MOVED, for which one has to know what was committed since, and REJECTS_DIFFER.
     """
     flaw = _flaw_of_rows(held, on_overwrite)
     if flaw is not None:
@@ -375,25 +420,35 @@ def _too_few_or_too_many(counted: int, said: int) -> Verdict | None:
 
 def _judge_all(
     rows: TableRows,
+    rejects: TableRejects | None,
     items: Mapping[str, LedgerItem],
     objects: Mapping[str, FileVersion],
     publications: Sequence[Publication],
     on_overwrite: OnOverwrite,
 ) -> list[AuditedFile]:
+    rejected: Mapping[str, tuple[CountedRejects, ...]] = {} if rejects is None else rejects.held
     proofs: dict[tuple[str, str, str], Publication] = {}
+    told: dict[str, list[Publication]] = {}
     for publication in publications:
+        told.setdefault(publication.path, []).append(publication)
         # Newest first: a batch that has published a path twice is proved by its last commit.
         proofs.setdefault((publication.path, publication.etag, publication.batch_id), publication)
     audited: list[AuditedFile] = []
-    for path in sorted(rows.held.keys() | items.keys() | objects.keys()):
-        bucket, item = objects.get(path), items.get(path)
-        held = tuple(_held(counted, proofs) for counted in rows.held.get(path, ()))
+    for path in sorted(rows.held.keys() | items.keys() | objects.keys() | rejected.keys()):
+        bucket, item, counted = objects.get(path), items.get(path), rows.held.get(path, ())
+        held = tuple(_held(group, proofs) for group in counted)
         verdict = judge(bucket, item, held, on_overwrite)
+        flaws: Sequence[str] = ()
+        if not verdict.is_difference:
+            known = know_rejects(counted, told.get(path, ()), rejected.get(path, ()), item, on_overwrite)
+            flaws = judge_rejects(known, item)
+            verdict = Verdict.REJECTS_DIFFER if flaws else verdict
         if item is not None:
             proof = proofs.get((path, item.etag, item.rows_batch_id or ""))
         else:
             proof = held[0].proof if held else None
-        audited.append(AuditedFile(path, verdict, bucket, item, held, proof, _say(verdict, bucket, item, held, proof)))
+        sentence = _say(verdict, bucket, item, held, proof) + "".join(f"; {flaw}" for flaw in flaws)
+        audited.append(AuditedFile(path, verdict, bucket, item, held, rejected.get(path, ()), proof, sentence))
     return audited
 
 
@@ -402,7 +457,15 @@ def _held(counted: Counted, proofs: Mapping[tuple[str, str, str], Publication]) 
     return Held(counted.etag, counted.batch_id, counted.rows, proof)
 
 
-def _moved(file: AuditedFile) -> AuditedFile:
+def _or_moved(file: AuditedFile, moved: set[str], touched: set[str]) -> AuditedFile:
+    """Return a file that differs as one that has moved, where a later commit names it.
+
+    Of rows only commits of the bronze table tell, and of rejects those of both tables.
+    """
+    if not file.verdict.is_difference:
+        return file
+    if file.path not in (touched if file.verdict is Verdict.REJECTS_DIFFER else moved):
+        return file
     sentence = "published after the snapshot that was audited; audit the table again"
     return replace(file, verdict=Verdict.MOVED, sentence=sentence)
 
@@ -445,7 +508,9 @@ def _say_ledger(item: LedgerItem | None) -> str:
         return "nothing"
     of = f"version {item.etag} by batch {item.batch_id}"
     if item.status is Status.COMPLETED:
-        return f"completed, {'nobody counted the rows' if item.rows is None else _say_rows(item.rows)} of {of}"
+        rejects = f" and {say_rejects(item.rejects)}" if item.rejects else ""
+        rows = "nobody counted the rows" if item.rows is None else _say_rows(item.rows)
+        return f"completed, {rows}{rejects} of {of}"
     last_good = item.previous
     still = (
         f", still there {_say_rows(last_good.rows)} of version {last_good.etag} by batch {last_good.batch_id}"

@@ -295,23 +295,23 @@ class BatchRun:
         """Complete what is in from this batch, each file by the commit that brought it."""
         adopted = looked.division.adopted
         wanted = {item.path for item, _ in adopted}
-        brought: dict[str, tuple[Snapshot, str]] = {}
+        brought: dict[str, tuple[Snapshot, str, int]] = {}
         for commit, files in self._recorded_commits(table) if wanted else ():
             if commit.batch_id in self._batch.ids and commit.record_uri is not None:
                 for file in files:
-                    brought.setdefault(file.path, (commit.snapshot, attempt_of(commit.record_uri)))
+                    brought.setdefault(file.path, (commit.snapshot, attempt_of(commit.record_uri), file.rejects))
             if wanted <= brought.keys():
                 break
         done: list[_Done] = []
         for item, there in adopted:
+            if item.path in brought:
+                snapshot, attempt, rejects = brought[item.path]
+                done.append(_Done(item, there.rows, snapshot, False, there.batch_id, attempt, rejects))
+                continue
             # Where history was expired, the rows are proof that they are there, and nobody knows since when.
-            snapshot, attempt = brought.get(item.path, (looked.pinned, None))
-            rejects = sum(
-                rows.rows
-                for rows in looked.rejected.get(item.path, ())
-                if (rows.etag, rows.batch_id) == (item.etag, there.batch_id) and attempt in (None, rows.attempt)
-            )
-            done.append(_Done(item, there.rows, snapshot, False, there.batch_id, attempt, rejects))
+            mine = (item.etag, there.batch_id)
+            of_it = [rows.rows for rows in looked.rejected.get(item.path, ()) if (rows.etag, rows.batch_id) == mine]
+            done.append(_Done(item, there.rows, looked.pinned, False, there.batch_id, None, sum(of_it)))
         return done
 
     def _adopt_empty(

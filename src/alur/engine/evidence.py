@@ -16,11 +16,12 @@ from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.contracts.globs import listing_prefixes
 from alur.contracts.routing import Router
-from alur.engine.iceberg import IcebergTable
+from alur.contracts.table import REJECTS_SUFFIX
+from alur.engine.iceberg import REJECTS_KEYS, IcebergTable
 from alur.engine.ports import Commit, Snapshot
-from alur.engine.records import PUBLISHED, recorded_files
+from alur.engine.records import PUBLISHED, attempt_of, recorded_files
 from alur.engine.validator import BATCH_KEY, RECORD_KEY
-from alur.errors import StorageRefused
+from alur.errors import StorageRefused, TableUnsupported
 from alur.ledger.model import FileVersion
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,46 @@ class Counted:
     batch_id: str
     rows: int
     ingested_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRejects:
+    """Rejects of one path, one version, one batch and one of its attempts.
+
+    Attributes:
+        path: `s3://bucket/key`.
+        etag: of the version.
+        batch_id: of the batch that read it.
+        attempt: which of the batch's attempts to publish has brought them.
+        count: how many.
+    """
+
+    path: str
+    etag: str
+    batch_id: str
+    attempt: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableRejects:
+    """All rejects of a table of rejects, counted at one of its snapshots.
+
+    Attributes:
+        table: the table of the rejects.
+        snapshot_id: which snapshot.
+        held: those of batches, by path. Others' and those of loads with the ledger switched off are left out: no commit
+            says how many there should be.
+    """
+
+    table: IcebergTable
+    snapshot_id: int
+    held: Mapping[str, tuple[CountedRejects, ...]]
+
+    @property
+    def count(self) -> int:
+        """How many there are in all."""
+        return sum(group.count for groups in self.held.values() for group in groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +167,11 @@ class Publication:
     committed_at: datetime
     record: str
 
+    @property
+    def attempt(self) -> str:
+        """The `_attempt` of its rejects."""
+        return attempt_of(self.record)
+
 
 @dataclass(frozen=True, slots=True)
 class Publications:
@@ -172,6 +218,40 @@ def count_rows(spark: SparkSession, table: IcebergTable, snapshot_id: int) -> Ta
             ingested_at = None if row["ingested_at"] is None else _moment(row["ingested_at"])
             held.setdefault(path, []).append(Counted(path, etag, batch_id, rows, ingested_at))
     return TableRows({path: tuple(groups) for path, groups in held.items()}, tuple(foreign), tuple(unmanaged))
+
+
+def pin_rejects(spark: SparkSession, table: IcebergTable) -> tuple[IcebergTable, int] | None:
+    """Return the table of a bronze table's rejects, and its head; None: there is none yet, or nothing was committed.
+
+    Args:
+        spark: the session.
+        table: the bronze table.
+    """
+    name = f"{table.name}{REJECTS_SUFFIX}"
+    if not spark.catalog.tableExists(name):
+        return None
+    rejects = IcebergTable(spark, name, REJECTS_KEYS)
+    try:
+        return rejects, rejects.head().snapshot_id
+    except TableUnsupported:
+        return None
+
+
+def count_rejects(spark: SparkSession, table: IcebergTable, snapshot_id: int) -> TableRejects:
+    """Count all rejects of a snapshot by file, version, batch and attempt: one aggregate.
+
+    Args:
+        spark: the session.
+        table: the table of the rejects.
+        snapshot_id: at which snapshot.
+    """
+    keys = ", ".join(REJECTS_KEYS)
+    counted = spark.sql(f"SELECT {keys}, count(*) FROM {table.name} VERSION AS OF {snapshot_id} GROUP BY {keys}")
+    held: dict[str, list[CountedRejects]] = {}
+    for path, etag, batch_id, attempt, count in counted.toLocalIterator():
+        if path is not None and is_batch_id(batch_id):
+            held.setdefault(path, []).append(CountedRejects(path, etag or "", batch_id, attempt or "", count))
+    return TableRejects(table, snapshot_id, {path: tuple(groups) for path, groups in held.items()})
 
 
 def read_history(spark: SparkSession, table: IcebergTable) -> History:

@@ -61,7 +61,7 @@ def run_job(
         LedgerError: a batch could not be begun.
     """
     check_platform(spark)
-    opened = OpenedTables(spark, arguments.database, contract, clock)
+    opened = OpenedTables(spark, arguments.database, contract, storage, arguments.lake_bucket, clock)
     workshop = Workshop(
         contract=contract,
         open_tables=opened,
@@ -119,10 +119,16 @@ class OpenedTables:
         spark: the session.
         database: the Glue database.
         contract: of the table.
+        storage: S3.
+        lake_bucket: where copies of files go.
         clock: the present.
     """
 
-    def __init__(self, spark: SparkSession, database: str, contract: Contract, clock: Clock) -> None:
+    def __init__(
+        self, spark: SparkSession, database: str, contract: Contract, storage: Storage, lake_bucket: str, clock: Clock
+    ) -> None:
+        self._storage = storage
+        self._lake_bucket = lake_bucket
         self._spark = spark
         self._database = database
         self._contract = contract
@@ -132,7 +138,8 @@ class OpenedTables:
     def __call__(self) -> Tables:
         """Return them as publishing needs them."""
         bronze, rejects = self._open()
-        return Tables(bronze, rejects, SparkReader(self._spark, self._contract, bronze, rejects))
+        reader = SparkReader(self._spark, self._contract, bronze, rejects, self._storage, self._lake_bucket)
+        return Tables(bronze, rejects, reader)
 
     @property
     def bronze(self) -> IcebergTable:

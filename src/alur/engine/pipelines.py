@@ -79,6 +79,7 @@ class BatchFiles:
     Args:
         contract: of the table.
         storage: S3.
+        lake_bucket: where what has to be unpacked goes.
         batch_id: the batch's.
         sources: its files, by path.
         pipeline: whose name messages carry.
@@ -90,6 +91,7 @@ class BatchFiles:
         *,
         contract: Contract,
         storage: Storage,
+        lake_bucket: str,
         batch_id: str,
         sources: Mapping[str, Source],
         pipeline: str,
@@ -97,6 +99,7 @@ class BatchFiles:
     ) -> None:
         self._contract = contract
         self._storage = storage
+        self._lake_bucket = lake_bucket
         self._batch_id = batch_id
         self._left = dict(sources)
         self._pipeline = pipeline
@@ -125,7 +128,14 @@ class BatchFiles:
         for source in mine:
             del self._left[source.version.path]
         load_id = secrets.token_hex(8)
-        read = reading.read(self._storage, mine, batch_id=self._batch_id, load_id=load_id, now=self._now)
+        read = reading.read(
+            self._storage,
+            mine,
+            lake_bucket=self._lake_bucket,
+            batch_id=self._batch_id,
+            load_id=load_id,
+            now=self._now,
+        )
         # Strict or not, a file that breaks the contract fails by itself: the others are somebody else's files.
         self.failed |= read.failed
         load = Load(
@@ -194,6 +204,7 @@ class PipelineStager:
             files = BatchFiles(
                 contract=self._contract,
                 storage=place.storage,
+                lake_bucket=place.lake_bucket,
                 batch_id=batch_id,
                 sources=left,
                 pipeline=self._pipeline.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,17 @@ from pyspark.sql import SparkSession
 from alur.aws.storage import Storage
 from alur.clock import Clock, to_iso
 from alur.contracts.contract import Contract, OnOverwrite
-from alur.engine.evidence import Counted, Publication, count_rows, list_objects, read_history, read_publications
+from alur.engine.evidence import (
+    Counted,
+    CountedRejects,
+    Publication,
+    count_rejects,
+    count_rows,
+    list_objects,
+    pin_rejects,
+    read_history,
+    read_publications,
+)
 from alur.engine.iceberg import IcebergTable
 from alur.errors import CommitRefused
 from alur.ledger.files import FileLedger
@@ -40,6 +50,7 @@ class KnownFile:
         rows: its own rows in the table.
         ingested_at: the latest `_ingested_at` of them; None: it has no rows, or they do not say.
         publication: what the commit says that brought it; None: its snapshot has expired.
+        counted_rejects: how many rejects of it there are; None: there is no table of them.
     """
 
     path: str
@@ -48,6 +59,15 @@ class KnownFile:
     rows: int
     ingested_at: datetime | None = None
     publication: Publication | None = None
+    counted_rejects: int | None = None
+
+    @property
+    def rejects(self) -> int | None:
+        """How many of its records are in the table of the rejects instead, as its commit says, else as it was counted.
+
+        None: nobody knows.
+        """
+        return self.publication.rejects if self.publication is not None else self.counted_rejects
 
     @property
     def processed_at(self) -> datetime | None:
@@ -99,6 +119,7 @@ class RebuildReport:
                     "etag": file.etag,
                     "batch_id": file.batch_id,
                     "rows": file.rows,
+                    "rejects": file.rejects,
                     "snapshot_id": file.publication and str(file.publication.snapshot_id),
                 }
                 for file in self.restored
@@ -142,7 +163,9 @@ def rebuild_ledger(
         StorageError: S3 cannot be asked.
     """
     pin = table.head().snapshot_id
+    rejects_pin = pin_rejects(spark, table)
     rows = count_rows(spark, table, pin)
+    rejects = None if rejects_pin is None else count_rejects(spark, *rejects_pin)
     split = read_history(spark, table).split_at(pin)
     if split is None:
         raise CommitRefused(table.name, f"snapshot {pin} left the history meanwhile; rebuild again")
@@ -150,7 +173,9 @@ def rebuild_ledger(
     past = read_publications(storage, history.commits)
     objects = list_objects(storage, contract)
     have = {item.path for page in files.walk(contract.ingestion_key) for item in page}
-    known, removed = know_files(rows.held, past.newest_first, contract.on_overwrite)
+    known, removed = know_files(
+        rows.held, past.newest_first, contract.on_overwrite, None if rejects is None else rejects.held
+    )
     wanted = [file for file in known if file.path not in have]
     written = wanted if is_dry_run else _write(files, contract, wanted, objects, clock)
     restored_paths = {file.path for file in written}
@@ -178,7 +203,10 @@ def rebuild_ledger(
 
 
 def know_files(
-    held: Mapping[str, Sequence[Counted]], newest_first: Iterable[Publication], on_overwrite: OnOverwrite
+    held: Mapping[str, Sequence[Counted]],
+    newest_first: Iterable[Publication],
+    on_overwrite: OnOverwrite,
+    rejected: Mapping[str, Sequence[CountedRejects]] | None = None,
 ) -> tuple[list[KnownFile], list[str]]:
     """Say what a table proves of each path. Pure.
 
@@ -186,6 +214,7 @@ def know_files(
         held: the rows of a snapshot, by path.
         newest_first: what the commits that led to it have published.
         on_overwrite: the contract's rule.
+        rejected: the rejects, by path; None: there is no table of them.
 
     Returns:
         What is known, by path; and the paths whose newest commit brought rows, none of which are there.
@@ -200,7 +229,7 @@ def know_files(
         if file is None:
             removed.append(path)
         else:
-            known.append(file)
+            known.append(file if rejected is None else _with_rejects(file, rejected.get(path, ())))
     return known, removed
 
 
@@ -233,9 +262,10 @@ def restore(
     }
     if current is not None and is_current and current.last_modified is not None:
         sets["last_modified"] = to_iso(current.last_modified)
+    if file.rejects is not None:
+        sets["rows_rejected"] = file.rejects
     if file.publication is not None:
         sets |= {
-            "rows_rejected": file.publication.rejects,
             "snapshot_id": str(file.publication.snapshot_id),
             "queryable_at": to_iso(file.publication.committed_at),
         }
@@ -273,6 +303,11 @@ def _know_file(
         newest_rows.ingested_at,
         publication,
     )
+
+
+def _with_rejects(file: KnownFile, rejected: Sequence[CountedRejects]) -> KnownFile:
+    mine = (file.etag, file.batch_id)
+    return replace(file, counted_rejects=sum(group.count for group in rejected if (group.etag, group.batch_id) == mine))
 
 
 def _write(

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pyspark.sql import SparkSession
 
+from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.delimited.counted import Counted
 from alur.engine.iceberg import IcebergTable
@@ -24,13 +25,25 @@ class SparkReader:
         spark: the session.
         contract: how to read.
         bronze, rejects: whither.
+        storage: S3.
+        lake_bucket: where what has to be unpacked goes.
     """
 
-    def __init__(self, spark: SparkSession, contract: Contract, bronze: IcebergTable, rejects: IcebergTable) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        contract: Contract,
+        bronze: IcebergTable,
+        rejects: IcebergTable,
+        storage: Storage,
+        lake_bucket: str,
+    ) -> None:
         self._spark = spark
         self._contract = contract
         self._bronze = bronze
         self._rejects = rejects
+        self._storage = storage
+        self._lake_bucket = lake_bucket
 
     def append(
         self,
@@ -57,7 +70,8 @@ class SparkReader:
 
     def read_carefully(self, sources: Sequence[Source], *, batch_id: str, now: datetime) -> SparkCarefulReading:
         """See `FileReader.read_carefully`."""
-        rows = CarefulRows(self._spark, HowRead(self._contract), sources, batch_id=batch_id, now=now)
+        how = HowRead(self._contract, self._lake_bucket)
+        rows = CarefulRows(self._spark, self._storage, how, sources, batch_id=batch_id, now=now)
         return SparkCarefulReading(rows, self._bronze, self._rejects)
 
 

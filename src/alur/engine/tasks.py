@@ -12,6 +12,7 @@ from alur.aws.deployment import Deployment
 from alur.clock import to_iso, utc_now
 from alur.contracts import load_contracts
 from alur.contracts.contract import Contract
+from alur.contracts.table import REJECTS_SUFFIX
 from alur.dispatch.job_arguments import JobArguments
 from alur.dispatch.sizing import CATALOG
 from alur.dispatch.tasks import Task, TaskArguments, progress_uri, result_uri
@@ -19,11 +20,15 @@ from alur.engine.adapter import AWSAdapter
 from alur.engine.audit import audit_table
 from alur.engine.iceberg import IcebergTable
 from alur.engine.rebuild import rebuild_ledger
+from alur.engine.rejected import read_rejects
 from alur.engine.runner import PipelineRunner
 from alur.errors import AlurError, PipelineError, StorageError, TableUnsupported
 from alur.ingestion.workplace import Workplace
 
 logger = logging.getLogger(__name__)
+
+_REJECTS = 100
+"""So many rejects are told, where nobody says how many."""
 
 
 def run_task(spark: SparkSession, arguments: TaskArguments) -> bool:
@@ -112,10 +117,25 @@ def _rebuild(spark: SparkSession, arguments: TaskArguments, place: Workplace) ->
     return report.to_document()
 
 
+def _rejects(spark: SparkSession, arguments: TaskArguments, place: Workplace) -> Mapping[str, Any]:
+    _tell(arguments, place, "reading")
+    table = _table(spark, arguments)
+    report = read_rejects(
+        spark,
+        _contract(arguments),
+        table,
+        f"{table.name}{REJECTS_SUFFIX}",
+        limit=_REJECTS if arguments.limit is None else arguments.limit,
+        path=arguments.file,
+    )
+    return report.to_document()
+
+
 _DOING: Mapping[Task, Callable[[SparkSession, TaskArguments, Workplace], Mapping[str, Any]]] = {
     Task.PIPELINE: _pipeline,
     Task.AUDIT: _audit,
     Task.REBUILD: _rebuild,
+    Task.REJECTS: _rejects,
 }
 
 

@@ -96,7 +96,9 @@ class LoadWriter:
         if not loads:
             return []
         # One for all of them: the table is made and widened once.
-        opened = OpenedTables(self._spark, self._place.deployment.name("Database"), contract, self._place.clock)
+        place = self._place
+        database = place.deployment.name("Database")
+        opened = OpenedTables(self._spark, database, contract, place.storage, place.lake_bucket, place.clock)
         return [self._write(load, written, opened, contract) for load in loads]
 
     def _write(self, load: Load, written: Written, opened: OpenedTables, contract: Contract) -> WriteResult:

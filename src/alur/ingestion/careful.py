@@ -27,6 +27,7 @@ from alur.delimited.verdicts import LISTED_REJECTS
 from alur.errors import FileDenied, FileError, FileUnavailable, StorageRefused, StorageUnavailable
 from alur.ingestion.columns import OWN_COLUMNS
 from alur.ingestion.naming import Source
+from alur.ingestion.unpacking import as_text, unpack
 from alur.ledger.model import FileVersion
 
 REJECT_COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -58,10 +59,12 @@ class HowRead:
 
     Attributes:
         contract: of the files.
+        lake_bucket: where what has to be unpacked goes.
         checks_header: a file's header must be the contract's; else cells are taken by position.
     """
 
     contract: Contract
+    lake_bucket: str
     checks_header: bool = True
 
 
@@ -70,6 +73,7 @@ class CarefulRows:
 
     Args:
         spark: the session.
+        storage: S3, as the driver asks it.
         how: how to read.
         sources: the files.
         batch_id: of the batch.
@@ -77,7 +81,14 @@ class CarefulRows:
     """
 
     def __init__(
-        self, spark: SparkSession, how: HowRead, sources: Sequence[Source], *, batch_id: str, now: datetime
+        self,
+        spark: SparkSession,
+        storage: Storage,
+        how: HowRead,
+        sources: Sequence[Source],
+        *,
+        batch_id: str,
+        now: datetime,
     ) -> None:
         self._contract = how.contract
         self._paths = [source.version.path for source in sources]
@@ -87,10 +98,14 @@ class CarefulRows:
         if (context.master or "").startswith("local"):
             # Its workers are children of this process: they find what it finds, whichever `python3` is the first.
             context.pythonExec = sys.executable
-        slices = max(1, min(len(sources), _TASKS_PER_CORE * context.defaultParallelism))
+        unpacked, self._failed = unpack(
+            spark, storage, how.contract, sources, lake_bucket=how.lake_bucket, batch_id=batch_id
+        )
+        versions = [source.version for source in sources if source.version.path not in self._failed]
+        slices = max(1, min(len(versions), _TASKS_PER_CORE * context.defaultParallelism))
         # The largest first, dealt out in turn, so that no worker is left with all of them.
-        ordered = sorted((source.version for source in sources), key=lambda version: -version.size_bytes)
-        dealt = [version for start in range(slices) for version in ordered[start::slices]]
+        ordered = sorted(versions, key=lambda version: -version.size_bytes)
+        dealt = [(version, unpacked.get(version.path)) for start in range(slices) for version in ordered[start::slices]]
         found: Any = context.parallelize(dealt, slices).flatMap(partial(_find, how))
         fields = ", ".join(f"`{_held(number)}` {f.spark_type}" for number, f in enumerate(how.contract.fields))
         rows: DataFrame = spark.createDataFrame(found, f"{_FOUND}, {fields}", verifySchema=False)
@@ -103,7 +118,7 @@ class CarefulRows:
         for path, kind, count in self._found.groupBy("__path", "__kind").count().collect():
             kinds[path][kind] = count
         told: dict[str, list[Reject]] = {}
-        errors: dict[str, FileError] = {}
+        errors: dict[str, FileError] = dict(self._failed)
         shown = self._found.where(F.col("__kind").isin(_FIRST, _ERROR))
         record = F.substring("__record", 1, _SHOWN_CHARACTERS).alias("__record")
         for row in shown.select("__kind", "__path", "__line", record, "__column", "__reason", "__error").collect():
@@ -179,14 +194,16 @@ def _held(number: int) -> str:
     return f"__c{number}"
 
 
-def _find(how: HowRead, version: FileVersion) -> Iterator[tuple[Any, ...]]:
-    """Read one file; run on a worker."""
+def _find(how: HowRead, file: tuple[FileVersion, FileVersion | None]) -> Iterator[tuple[Any, ...]]:
+    """Read one file, or what was unpacked of it; run on a worker."""
+    version, unpacked = file
     path, etag = version.path, version.etag
+    contract = how.contract if unpacked is None else as_text(how.contract)
     nothing = (None,) * len(how.contract.fields)
     rejects = 0
     try:
-        chunks = Storage(client("s3")).stream(version)
-        for found in read_file(path, chunks, how.contract, checks_header=how.checks_header):
+        chunks = Storage(client("s3")).stream(unpacked or version)
+        for found in read_file(path, chunks, contract, checks_header=how.checks_header):
             if isinstance(found, Row):
                 yield (_ROW, path, etag, found.rescued, None, None, None, None, None, *found.values)
             else:

@@ -133,13 +133,13 @@ def heading_of(storage: Storage, contract: Contract, version: FileVersion) -> He
     first = storage.read(version.bucket, version.key, first_bytes=HEAD_BYTES)
     if first is None:
         raise FileVanished(version.path)
-    head = read_head(version.path, first, contract)
-    if kind_of(first) is not None:
+    if kind_of(first) is not None or (len(first) == HEAD_BYTES and not any(end in first for end in (b"\n", b"\r"))):
         return None
+    head = read_head(version.path, first, contract)
     if head.dialect != contract.dialect or (contract.dialect.header and head.raw_header is None):
         return None
     # What is to be kept of a column that the contract has not, the plain reading does not keep.
-    if head.layout.extras and contract.dialect.extra_columns != "ignore":
+    if head.layout.named < head.layout.width or (head.layout.extras and contract.dialect.extra_columns != "ignore"):
         return None
     return Heading(head.raw_header, head.layout)
 

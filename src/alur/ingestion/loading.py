@@ -127,7 +127,14 @@ def _load_taken(
         there = [sight.found[path] for path in taken.items if path not in failed]
         sources, unnamed = name_sources(place.storage, there, lake_bucket=place.lake_bucket, batch_id=load.batch_id)
         failed |= unnamed
-        read = reading.read(place.storage, sources, batch_id=load.batch_id, load_id=load_id, now=place.clock())
+        read = reading.read(
+            place.storage,
+            sources,
+            lake_bucket=place.lake_bucket,
+            batch_id=load.batch_id,
+            load_id=load_id,
+            now=place.clock(),
+        )
         load.careful = read.careful
         failed |= read.failed
         _fail(load, failed)
@@ -176,7 +183,9 @@ def _load_unmanaged(reading: Reading, place: Workplace, globs: Sequence[str], *,
         extra={"ingestion_key": reading.table.ingestion_key, "batch_id": batch_id},
     )
     sources, unnamed = name_sources(place.storage, versions, lake_bucket=place.lake_bucket, batch_id=batch_id)
-    read = reading.read(place.storage, sources, batch_id=batch_id, load_id=load_id, now=now)
+    read = reading.read(
+        place.storage, sources, lake_bucket=place.lake_bucket, batch_id=batch_id, load_id=load_id, now=now
+    )
     if strict and (breaking := break_the_contract(read.failed.values())):
         raise StrictModeError(breaking)
     load = Load(

@@ -110,6 +110,8 @@ def read_plainly(
     header = {
         "header": "true" if heading.line is not None else "false",
         "enforceSchema": "false" if checks_header else "true",
+        # Without an end the engine would put a line of any length into memory, several times.
+        "maxCharsPerColumn": str(contract.dialect.max_record_mb * 1024 * 1024),
     }
     raw = spark.read.schema(text).options(**{**_LINES, **header}).csv(paths_to_read(sources, whole_folders))
     check_each_once(_planned_files(raw))

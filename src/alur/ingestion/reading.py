@@ -68,13 +68,21 @@ class Reading:
     checks_headers: bool
 
     def read(
-        self, storage: Storage, sources: Sequence[Source], *, batch_id: str, load_id: str, now: datetime
+        self,
+        storage: Storage,
+        sources: Sequence[Source],
+        *,
+        lake_bucket: str,
+        batch_id: str,
+        load_id: str,
+        now: datetime,
     ) -> FilesRead:
         """Find out what files come to, and return the rows of those that can be ingested, to be read once more.
 
         Args:
             storage: S3.
             sources: the files.
+            lake_bucket: where what has to be unpacked goes.
             batch_id: their `_batch_id`.
             load_id: the load's.
             now: becomes `_ingested_at`.
@@ -101,6 +109,7 @@ class Reading:
                 rest = self.read(
                     storage,
                     [source for path, source in by_path.items() if path not in moved],
+                    lake_bucket=lake_bucket,
                     batch_id=batch_id,
                     load_id=load_id,
                     now=now,
@@ -110,8 +119,8 @@ class Reading:
                 raise
             plain = {}
         left = [source for path, source in by_path.items() if path not in plain and path not in failed]
-        how = HowRead(self.files, self.checks_headers)
-        careful = CarefulRows(self.spark, how, left, batch_id=batch_id, now=now) if left else None
+        how = HowRead(self.files, lake_bucket, self.checks_headers)
+        careful = CarefulRows(self.spark, storage, how, left, batch_id=batch_id, now=now) if left else None
         counted = {path: Counted(rows) for path, rows in plain.items()}
         bad: dict[str, FileError] = {}
         if careful is not None:

@@ -92,6 +92,7 @@ class LedgerItem:
         event_at: when the object was created, by the event.
         claimed_at: when the batch claimed it.
         rows: its own rows in the table, once completed.
+        rejects: how many of its records are in the table of the rejects instead, once completed.
         snapshot_id: the snapshot that brought them.
         queryable_at: when that snapshot was committed.
         error_type, error_message, is_permanent: why it failed; while it is processing again, why it failed before.
@@ -117,6 +118,7 @@ class LedgerItem:
     event_at: datetime | None = None
     claimed_at: datetime | None = None
     rows: int | None = None
+    rejects: int = 0
     snapshot_id: str | None = None
     processed_at: datetime | None = None
     queryable_at: datetime | None = None
@@ -163,6 +165,7 @@ class LedgerItem:
             event_at=_moment(attributes.get("event_at")),
             claimed_at=_moment(attributes.get("claimed_at")),
             rows=_whole(attributes.get("rows_ingested")),
+            rejects=int(attributes.get("rows_rejected", 0)),
             snapshot_id=attributes.get("snapshot_id"),
             processed_at=_unix(attributes.get("processed_at")),
             queryable_at=_moment(attributes.get("queryable_at")),
