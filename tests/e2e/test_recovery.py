@@ -53,8 +53,9 @@ class Armed:
         self.state = state
         self.faults = faults
 
-    def arm(self, point: str, action: str) -> None:
-        (self.faults / f"{point}@{action}@test").touch()
+    def arm(self, point: str, action: str, times: int = 1) -> None:
+        for number in range(times):
+            (self.faults / f"{point}@{action}@{number}").touch()
 
     def is_armed(self) -> bool:
         return any("@" in file.name for file in self.faults.iterdir())
@@ -101,13 +102,12 @@ def orders(*ids: int) -> bytes:
     return HEADER + "".join(rows).encode()
 
 
-def poison() -> bytes:
-    """Return a file that no JVM of 2 GB reads: a quotation mark opens, and has not closed when the cell needs 2 GB."""
-    # The reader's array doubles: with more than 2 ** 29 characters of two bytes it is as large as the heap.
-    return HEADER + b'1,1,2026-01-02,paid,1,9.50,EUR,"' + b"x" * 540_000_000
+def endless() -> bytes:
+    """Return a file whose second line is longer than a record may be, behind a quotation mark that never closes."""
+    return HEADER + b'1,1,2026-01-02,paid,1,9.50,EUR,"' + b"x" * 40_000_000
 
 
-def test_dead_dispatchers_drivers_and_reconcilers_and_a_file_that_kills_the_jvm_cost_nobody_a_row(armed: Armed):
+def test_dead_dispatchers_drivers_and_reconcilers_and_a_batch_that_is_halved_cost_nobody_a_row(armed: Armed):
     # The dispatcher dies over its claims, the first run between its commit and its flips.
     armed.arm("dispatcher.claimed", "kill")
     armed.arm("job.committed", "kill-parent")
@@ -120,19 +120,21 @@ def test_dead_dispatchers_drivers_and_reconcilers_and_a_file_that_kills_the_jvm_
     assert armed.run_states().count("FAILED") == 1
     assert armed.item("a.csv")["attempt"] == "2"
 
-    # The reconciler dies while it settles that run; and a file that no run survives lies beside a good one.
+    # The reconciler dies while it settles that run; and two runs die over a batch, as a file may kill them.
     armed.arm("reconciler.settled", "kill")
     armed.arm("reconciler.split-claimed", "kill")
-    armed.put("poison.csv", poison())
+    armed.arm("job.looked", "kill-parent", times=2)
+    armed.put("endless.csv", endless())
     armed.put("good.csv", orders(4, 5))
-    wait_for(lambda: armed.is_settled("poison.csv", "good.csv"), "a file that kills the JVM, and its neighbour")
+    wait_for(lambda: armed.is_settled("endless.csv", "good.csv"), "two files whose batch is halved")
     assert not armed.is_armed()
-    poisoned = armed.item("poison.csv")
-    assert (poisoned["status"], poisoned["error_type"]) == ("failed", "KilledRun"), poisoned
-    assert "poison.csv" in poisoned["error_message"]
-    assert "next_try_at" not in poisoned
+    failed = armed.item("endless.csv")
+    assert (failed["status"], failed["error_type"]) == ("failed", "UnreadableFile"), failed
+    assert "line 2" in failed["error_message"]
+    assert "next_try_at" not in failed
     good = armed.item("good.csv")
     assert (good["status"], good["rows_ingested"]) == ("completed", "2")
     assert armed.rows() == 5
-    # Found by halving: two runs of both, one of it alone, the neighbour's, and the last look.
-    assert len(armed.run_states()) <= 2 + 5 + 1
+    assert armed.run_states().count("FAILED") == 3
+    # Two runs of both, and one for each half.
+    assert len(armed.run_states()) <= 2 + 2 + 2

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from workbench import Workbench, once_after, once_before, rows_of
+from workbench import Workbench, is_bronze, once_after, once_before, rows_of
 
 from alur.clock import utc_now
 from alur.engine.batch import STAGING_LIMIT
@@ -25,7 +25,7 @@ def test_a_twin_that_commits_first_is_adopted_by_the_other(bench: Workbench, mon
     bench.put("a.csv", rows_of(3))
     bench.put("b.csv", rows_of(4))
     batch = bench.claim("a.csv", "b.csv")
-    commits = once_before(monkeypatch, IcebergTable, "commit", lambda: bench.run(batch))
+    commits = once_before(monkeypatch, IcebergTable, "commit", lambda: bench.run(batch), is_bronze)
     assert bench.batch_run(batch).run().completed == 0
     # Two tried, one was refused, and looked again.
     assert len(commits) == 2
@@ -72,7 +72,7 @@ def test_a_version_without_rows_shuts_out_a_zombie(bench: Workbench, monkeypatch
         bench.put("a.csv", b"id,name,amount\n")
         owners.append(bench.ingest("a.csv").batch_id)
 
-    commits = once_before(monkeypatch, IcebergTable, "commit", take_over)
+    commits = once_before(monkeypatch, IcebergTable, "commit", take_over, is_bronze)
     assert bench.run(zombie)
     assert len(commits) == 2
     assert bench.rows() == {}
@@ -91,7 +91,7 @@ def test_an_answer_that_was_lost_after_the_commit_landed_is_found_by_looking(
     def lose() -> None:
         raise CommitUnknown(bench.table_name, "the answer was lost")
 
-    once_after(monkeypatch, IcebergTable, "commit", lose)
+    once_after(monkeypatch, IcebergTable, "commit", lose, is_bronze)
     assert bench.run(batch)
     assert bench.rows() == {"a.csv": 2}
     assert bench.state("a.csv") == ("completed", 2)
@@ -138,7 +138,7 @@ def _replace_a_while(bench: Workbench, monkeypatch: pytest.MonkeyPatch, *stateme
             bench.spark.sql(statement)
 
     with monkeypatch.context() as patch:
-        commits = once_before(patch, IcebergTable, "commit", somebody_else)
+        commits = once_before(patch, IcebergTable, "commit", somebody_else, is_bronze)
         assert bench.run(batch)
     assert bench.values("id", "a.csv") == [3]
     assert bench.published().count(batch.batch_id) == 1

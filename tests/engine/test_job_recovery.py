@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from moto.s3.models import S3Backend
-from workbench import Workbench, make_contract, once_after, once_before, rows_of
+from workbench import Workbench, is_bronze, make_contract, once_after, once_before, rows_of
 
 from alur.clock import utc_now
 from alur.contracts.contract import Contract
@@ -155,7 +155,7 @@ def test_a_writer_that_slept_past_the_clean_up_is_refused_and_stages_anew(
             "older_than => TIMESTAMP '2100-01-01', retain_last => 1)"
         )
 
-    commits = once_before(monkeypatch, IcebergTable, "commit", clean_up)
+    commits = once_before(monkeypatch, IcebergTable, "commit", clean_up, is_bronze)
     assert bench.run(batch)
     assert len(commits) == 2
     assert bench.rows() == {"a.csv": 2}
@@ -260,7 +260,7 @@ def test_the_last_look_completes_what_is_in_and_fails_the_rest_unread(
     batch = bench.claim("in.csv", "bare.csv", "out.csv")
     bench.delete("out.csv")
     with monkeypatch.context() as patch:
-        once_after(patch, IcebergTable, "commit", lambda: _raise(Died()))
+        once_after(patch, IcebergTable, "commit", lambda: _raise(Died()), is_bronze)
         with pytest.raises(Died):
             bench.run(batch)
     # It is back, as it was claimed: that it was tried too often is what is left to say of it.

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from session_bench import MakeBench, SessionBench
-from workbench import once_before, rows_of
+from workbench import is_bronze, once_before, rows_of
 
 from alur.clock import utc_now
 from alur.engine.iceberg import IcebergTable
@@ -71,7 +71,7 @@ def test_a_session_that_loses_its_files_just_before_its_commit_commits_nothing(
         session.batches.renew(session.batches.read(session.key, item.batch_id or ""), utc_now() - timedelta(seconds=1))
         assert session.run_once().files == 1
 
-    once_before(monkeypatch, IcebergTable, "commit", another_session_takes_and_publishes)
+    once_before(monkeypatch, IcebergTable, "commit", another_session_takes_and_publishes, is_bronze)
     with pytest.raises(LoadLost):
         session.write(rows)
     assert session.rows() == {"a.csv": 2}

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from session_bench import MakeBench, SessionBench
-from workbench import once_before, rows_of
+from workbench import is_bronze, once_before, rows_of
 
 from alur.engine.iceberg import IcebergTable
 from alur.errors import UntrackedDataFrame
@@ -154,7 +154,7 @@ def test_a_call_that_fails_beside_the_one_that_writes_lets_nothing_of_the_load_g
             session.write(rows.withColumn("no_column", F.lit(1)))
         assert session.state("a.csv")[0] == "processing"
 
-    once_before(monkeypatch, IcebergTable, "commit", another_call)
+    once_before(monkeypatch, IcebergTable, "commit", another_call, is_bronze)
     assert session.write(rows).rows == 1
     assert session.state("a.csv") == ("completed", 1)
 

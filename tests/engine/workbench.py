@@ -321,7 +321,18 @@ class Workbench:
         return sorted(row[0] for row in self.spark.sql(f"SELECT name FROM {self.table_name}.refs").collect())
 
 
-def once_before(patch: pytest.MonkeyPatch, owner: type, method: str, action: Callable[[], Any]) -> list[int]:
+def is_bronze(table: Any) -> bool:
+    """Whether an `IcebergTable` is the one that the rows are in."""
+    return not table.name.endswith("__rejects")
+
+
+def once_before(
+    patch: pytest.MonkeyPatch,
+    owner: type,
+    method: str,
+    action: Callable[[], Any],
+    when: Callable[[Any], bool] = lambda _: True,
+) -> list[int]:
     """Let something happen just before the first call of a method.
 
     Returns:
@@ -331,6 +342,8 @@ def once_before(patch: pytest.MonkeyPatch, owner: type, method: str, action: Cal
     calls: list[int] = []
 
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not when(self):
+            return original(self, *args, **kwargs)
         calls.append(len(calls))
         if len(calls) == 1:
             action()
@@ -340,13 +353,21 @@ def once_before(patch: pytest.MonkeyPatch, owner: type, method: str, action: Cal
     return calls
 
 
-def once_after(patch: pytest.MonkeyPatch, owner: type, method: str, action: Callable[[], Any]) -> list[int]:
+def once_after(
+    patch: pytest.MonkeyPatch,
+    owner: type,
+    method: str,
+    action: Callable[[], Any],
+    when: Callable[[Any], bool] = lambda _: True,
+) -> list[int]:
     """Let something happen just after the first call of a method; an exception of it hides the method's answer."""
     original = getattr(owner, method)
     calls: list[int] = []
 
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         answer = original(self, *args, **kwargs)
+        if not when(self):
+            return answer
         calls.append(len(calls))
         if len(calls) == 1:
             action()
