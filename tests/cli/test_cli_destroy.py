@@ -42,7 +42,8 @@ class Deployed:
         """The names of what holds data and still exists."""
         s3, dynamodb, glue = client("s3"), client("dynamodb"), client("glue")
         there = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]} & set(self.buckets)
-        there |= set(dynamodb.list_tables()["TableNames"]) & set(self.tables)
+        pages = dynamodb.get_paginator("list_tables").paginate()
+        there |= {name for page in pages for name in page["TableNames"]} & set(self.tables)
         return there | ({d["Name"] for d in glue.get_databases()["DatabaseList"]} & {self.database})
 
     @property

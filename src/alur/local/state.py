@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,10 @@ _NAMES = {
 
 _SECTION = "ALUR_ENV"
 _SPARK_CONF = "SPARK_CONF_DIR"
+
+
+_LOOK_SECONDS = 1.0
+"""Longer than it takes to look whether the lock is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +125,14 @@ def hold(directory: Path) -> IO[str]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     handle = _lock_file(directory).open("a+")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        problem = "the local stack of this checkout runs already: `alur local status` shows it"
-        raise LocalStackError("stack", problem) from None
+    # Whoever only looks holds it for a moment.
+    deadline = time.monotonic() + _LOOK_SECONDS
+    while not _is_taken(handle, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            handle.close()
+            problem = "the local stack of this checkout runs already: `alur local status` shows it"
+            raise LocalStackError("stack", problem)
+        time.sleep(_LOOK_SECONDS / 20)
     handle.truncate(0)
     handle.write(str(os.getpid()))
     handle.flush()
@@ -136,11 +143,16 @@ def is_held(directory: Path) -> bool:
     """Tell whether a process is the stack now."""
     if not _lock_file(directory).is_file():
         return False
+    with _lock_file(directory).open() as handle:
+        return not _is_taken(handle, fcntl.LOCK_SH)
+
+
+def _is_taken(handle: IO[str], how: int) -> bool:
     try:
-        hold(directory).close()
-    except LocalStackError:
-        return True
-    return False
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _lock_file(directory: Path) -> Path:
