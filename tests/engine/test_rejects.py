@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from workbench import Workbench, contract_of, is_bronze, make_contract, once_before
+from workbench import Workbench, contract_of, is_bronze, make_contract, once_after, once_before
 
 from alur.contracts import DecimalField, LongField, StringField
 from alur.contracts.contract import Contract
 from alur.engine.iceberg import IcebergTable
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
+
+WAIT_SECONDS = 300
 
 DIRTY = b"id,name,amount\n1,a,1\nx,b,2\n3,c,3\n,d,4\n"
 CLEAN = b"id,name,amount\n7,a,1\n8,b,2\n"
@@ -117,6 +120,33 @@ def test_two_runs_of_one_batch_bring_each_reject_once(bench: Workbench, monkeypa
     once_before(monkeypatch, IcebergTable, "commit", lambda: bench.run(batch), is_bronze)
     assert bench.batch_run(batch).run().completed == 0
     assert (bench.values("id"), rejected(bench)) == ([1, 3], OF_DIRTY)
+
+
+def test_a_run_whose_rejects_come_when_all_is_done_takes_them_back(bench: Workbench, monkeypatch: pytest.MonkeyPatch):
+    bench.put("warm.csv", CLEAN)
+    bench.ingest("warm.csv")
+    bench.put("a.csv", DIRTY)
+    batch = bench.claim("a.csv")
+    goes_on, arrived = threading.Event(), threading.Event()
+
+    def first_stops_between_its_commits(point: str) -> None:
+        if point == "job.rejects-committed" and threading.current_thread() is first:
+            arrived.set()
+            assert goes_on.wait(WAIT_SECONDS)
+
+    def first_ends() -> None:
+        goes_on.set()
+        first.join(WAIT_SECONDS)
+
+    monkeypatch.setattr("alur.engine.batch.fault_point", first_stops_between_its_commits)
+    first = threading.Thread(target=lambda: bench.run(batch))
+    first.start()
+    assert arrived.wait(WAIT_SECONDS)
+    # The second has seen that nobody has published the file, and not yet committed what it rejects.
+    once_after(monkeypatch, IcebergTable, "refusal", first_ends)
+    assert bench.run(batch)
+    assert bench.state("a.csv") == ("completed", 2)
+    assert rejected(bench) == OF_DIRTY
 
 
 def test_versions_that_are_appended_keep_their_rejects_each(bench_for: Callable[[Contract], Workbench]):

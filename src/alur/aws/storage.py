@@ -59,6 +59,12 @@ class Storage:
     def __init__(self, client: Any) -> None:
         self._client = client
 
+    @property
+    def region(self) -> str | None:
+        """The Region that S3 is asked in."""
+        region: str | None = self._client.meta.region_name
+        return region
+
     def head(self, bucket: str, key: str) -> FileVersion | None:
         """Return what the object is now; None: there is none.
 

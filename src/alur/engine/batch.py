@@ -40,6 +40,7 @@ from alur.engine.rejects import stale_rejects
 from alur.engine.staging import Stager, StagesFiles, Staging
 from alur.engine.verdicts import Division, divide, relevant
 from alur.errors import (
+    AlurError,
     CommitRefused,
     CommitUnknown,
     FileChanged,
@@ -431,15 +432,19 @@ class BatchRun:
                 also=lambda: tables.bronze.refusal(pin, paths, self._published_paths),
             )
         fault_point("job.rejects-committed")
-        committed = tables.bronze.commit(
-            branch,
-            pin,
-            files,
-            batch_id=batch_id,
-            record_uri=uri,
-            paths=paths,
-            published_paths=self._published_paths,
-        )
+        try:
+            committed = tables.bronze.commit(
+                branch,
+                pin,
+                files,
+                batch_id=batch_id,
+                record_uri=uri,
+                paths=paths,
+                published_paths=self._published_paths,
+            )
+        except CommitRefused:
+            self._withdraw_rejects(tables, nonce, [item for item in published if item.path in staging.rejects])
+            raise
         fault_point("job.committed")
         logger.info("committed snapshot %d", committed.snapshot_id, extra=self._where)
         done = [
@@ -554,15 +559,30 @@ class BatchRun:
         ]
         if not doomed:
             return
+        named = [RecordedFile(file.item.path, file.item.etag, PUBLISHED, file.rows, file.rejects) for file in known]
+        self._remove_rejects(tables, doomed, named)
+        fault_point("job.rejects-swept")
+
+    def _withdraw_rejects(self, tables: Tables, attempt: str, rejecting: Sequence[LedgerItem]) -> None:
+        """Take back the rejects of an attempt whose rows were refused: nobody may come by these files again."""
+        if not rejecting:
+            return
+        doomed = [Doomed(item.path, item.etag, self._batch.batch_id, attempt) for item in rejecting]
+        named = [RecordedFile(item.path, item.etag, PUBLISHED, 0) for item in rejecting]
+        try:
+            self._remove_rejects(tables, doomed, named)
+        except AlurError as error:
+            # They count for nothing, and whoever publishes the files next sweeps them.
+            logger.warning("rejects of a refused attempt stay: %s", error, extra=self._where)
+
+    def _remove_rejects(self, tables: Tables, doomed: Sequence[Doomed], named: list[RecordedFile]) -> None:
         nonce = self._at.make_nonce()
         branch = branch_name(self._batch.batch_id, self._at.clock(), nonce)
         pinned = tables.rejects.head()
         with self._on_branch(tables.rejects, branch, pinned, doomed):
             tables.rejects.remove_rows(branch, doomed)
-            named = [RecordedFile(file.item.path, file.item.etag, PUBLISHED, file.rows, file.rejects) for file in known]
             uri = self._record(nonce, tables.bronze.head(), named)
             self._commit_to(tables.rejects, branch, pinned, uri, [file.path for file in named])
-        fault_point("job.rejects-swept")
 
     def _flip(self, this: _Round, *, leave_touched: bool) -> _Round:
         """End each claim by its own file's verdict; return the round with the items as they are then."""

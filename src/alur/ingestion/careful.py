@@ -106,7 +106,7 @@ class CarefulRows:
         # The largest first, dealt out in turn, so that no worker is left with all of them.
         ordered = sorted(versions, key=lambda version: -version.size_bytes)
         dealt = [(version, unpacked.get(version.path)) for start in range(slices) for version in ordered[start::slices]]
-        found: Any = context.parallelize(dealt, slices).flatMap(partial(_find, how))
+        found: Any = context.parallelize(dealt, slices).flatMap(partial(_find, how, storage.region))
         fields = ", ".join(f"`{_held(number)}` {f.spark_type}" for number, f in enumerate(how.contract.fields))
         rows: DataFrame = spark.createDataFrame(found, f"{_FOUND}, {fields}", verifySchema=False)
         self._found = rows.persist(StorageLevel.DISK_ONLY)
@@ -194,7 +194,7 @@ def _held(number: int) -> str:
     return f"__c{number}"
 
 
-def _find(how: HowRead, file: tuple[FileVersion, FileVersion | None]) -> Iterator[tuple[Any, ...]]:
+def _find(how: HowRead, region: str | None, file: tuple[FileVersion, FileVersion | None]) -> Iterator[tuple[Any, ...]]:
     """Read one file, or what was unpacked of it; run on a worker."""
     version, unpacked = file
     path, etag = version.path, version.etag
@@ -202,7 +202,8 @@ def _find(how: HowRead, file: tuple[FileVersion, FileVersion | None]) -> Iterato
     nothing = (None,) * len(how.contract.fields)
     rejects = 0
     try:
-        chunks = Storage(client("s3")).stream(unpacked or version)
+        # A worker's environment need not name the Region.
+        chunks = Storage(client("s3", region)).stream(unpacked or version)
         for found in read_file(path, chunks, contract, checks_header=how.checks_header):
             if isinstance(found, Row):
                 yield (_ROW, path, etag, found.rescued, None, None, None, None, None, *found.values)
