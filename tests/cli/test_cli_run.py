@@ -44,7 +44,7 @@ class Runs:
     def __call__(self, deployment: Any, clock: Any) -> Runs:
         return self
 
-    def start(self, task: Task, subject: str, *, since: Any = None, dry_run: bool = False) -> StartedTask:
+    def start(self, task: Task, subject: str, *, since: Any = None, **_: Any) -> StartedTask:
         if self.refusal is not None:
             raise self.refusal
         self.started.append((task, subject, since))

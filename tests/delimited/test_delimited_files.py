@@ -233,7 +233,7 @@ class TestCompression:
             tracemalloc.stop()
 
     def test_zstd_is_left_to_others(self):
-        with pytest.raises(UnreadableFile, match="zstd, which is not read here"):
+        with pytest.raises(UnreadableFile, match="it is zstd under another name"):
             read(b"\x28\xb5\x2f\xfd" + b"x" * 20, of())
 
     def test_what_is_no_text_is_told_by_name(self):

@@ -305,7 +305,7 @@ def test_a_file_over_which_runs_died_alone_fails_with_what_is_known_of_it(bench:
 
 
 def test_a_file_that_is_judged_under_another_contract_than_it_was_claimed_under_is_due_at_once(bench: Workbench):
-    bench.put("bad.csv", b"id,name\n1,x\n")
+    bench.put("bad.csv", b"name,amount\nx,1\n")
     batch = bench.claim("bad.csv")
     other = bench.with_contract(make_contract(null_values=["NA"]))
     assert other.run(batch)

@@ -45,7 +45,7 @@ def load(session: SessionBench, pattern: str = "**/*.csv", **options: Any) -> Da
 
 def test_a_run_says_what_it_brought_and_what_it_left_alone(session: SessionBench, run: Run) -> None:
     session.put("a.csv", rows_of(1, 2))
-    session.put("bad.csv", b"id,name\n1,a\n")
+    session.put("bad.csv", b"name,amount\na,1\n")
     first = run(lambda: load(session, strict_mode=False))
     assert (first.files, first.rows, first.listed, first.skipped) == (1, 2, 2, 0)
     assert [(path, kind) for path, kind, _ in first.failed] == [(session.path("bad.csv"), "HeaderMismatch")]
@@ -97,14 +97,14 @@ def test_a_strict_pipeline_writes_nothing_and_frees_all(session: SessionBench, r
     with pytest.raises(StrictModeError, match=r"bad\.csv"):
         run(lambda: load(session))
     assert session.state("a.csv") == ("failed", "Released")
-    assert session.rows() == {}
+    assert not session.adapter.table_exists(session.target)
 
 
-def test_a_file_that_spark_cannot_read_fails_alone_and_the_pipeline_is_run_without_it(
+def test_a_file_that_cannot_be_read_fails_alone_and_the_pipeline_is_run_without_it(
     session: SessionBench, run: Run
 ) -> None:
     session.put("a.csv", rows_of(1))
-    session.put("broken.csv", "id,name,amount\n1,a,1\n".encode("utf-16"))
+    session.put("broken.csv", "id,name,amount\n1,ä,1\n".encode("latin-1"))
     result = run(lambda: load(session, strict_mode=False, validate=False))
     assert result.files == 1
     assert [path for path, _, _ in result.failed] == [session.path("broken.csv")]

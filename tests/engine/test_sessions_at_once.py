@@ -6,6 +6,7 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from session_bench import MakeBench, SessionBench
@@ -14,6 +15,7 @@ from workbench import is_bronze, once_before, rows_of
 from alur.clock import utc_now
 from alur.engine.iceberg import IcebergTable
 from alur.errors import LoadLost, ReadFailed
+from alur.ingestion import reading
 from calls import Calls
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
@@ -139,23 +141,22 @@ def test_a_thousand_files_cost_the_calls_that_they_may(session: SessionBench) ->
     assert dict(calls.counts) == {"BatchGetItem": 10}
 
 
-def test_a_union_that_filters_reads_its_files_twice_and_a_plain_one_once(
+def test_a_load_reads_its_files_once_to_look_through_them_and_once_to_write_them(
     session_for: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = session_for()
     session.put("a.csv", rows_of(1, 2))
-    counted: list[int] = []
-    original = session.load
-    assert session.write(original()).rows == 2
-    session.put("b.csv", rows_of(3, 4))
-    from alur.engine.frames import FrameStager
+    session.put("b.csv", b"id,name,amount\n3,c,3\nx,d,4\n")
+    planned: list[list[str]] = []
+    plainly = reading.read_plainly
 
-    count = FrameStager._count
+    def noted(spark: Any, contract: Any, sources: Any, **how: Any) -> Any:
+        planned.append(sorted(source.version.path for source in sources))
+        return plainly(spark, contract, sources, **how)
 
-    def noted(self: FrameStager) -> object:
-        counted.append(1)
-        return count(self)
-
-    monkeypatch.setattr(FrameStager, "_count", noted)
-    session.write(session.load().where("id = 3"))
-    assert counted == [1]
+    monkeypatch.setattr(reading, "read_plainly", noted)
+    rows = session.load()
+    # What is not plain was read carefully, and is not read a third time.
+    assert planned == [[session.path("a.csv"), session.path("b.csv")], [session.path("a.csv")]]
+    assert session.write(rows.where("id in (1, 3)")).rows == 2
+    assert len(planned) == 2

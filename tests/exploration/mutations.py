@@ -16,14 +16,15 @@ are missing here, because nothing that is judged can tell:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
 from alur.contracts.contract import OnOverwrite
 from alur.engine import batch as engine_batch
-from alur.engine import staging, verdicts
+from alur.engine import verdicts
+from alur.engine.ports import StagedFiles
 from alur.engine.records import PUBLISHED
 from alur.engine.staging import Stager, Staging
 from alur.ingestion.objects import Sight, look_at_objects
@@ -123,23 +124,43 @@ def _commit_rejects_if_any(
 def _commit_rejects_whatever_happened(
     self: Any, rejects: Any, branch: str | None, pinned: Any, uri: str, paths: Any, also: Any = None
 ) -> Any:
-    with mock.patch("alur.engine.validator.NobodyPublished.judge", return_value=None):
-        return _commit_to(self, rejects, branch, pinned, uri, paths)
+    pin = pinned.snapshot_id
+    return rejects.commit(
+        branch,
+        pin,
+        StagedFiles(pin, (), ()) if branch is None else rejects.collect(branch, pin),
+        batch_id=self._batch.batch_id,
+        record_uri=uri,
+        paths=paths,
+        published_paths=lambda _: frozenset(),
+    )
+
+
+@contextmanager
+def _without(*targets: tuple[str, Any]) -> Iterator[None]:
+    with ExitStack() as patches:
+        for target, replacement in targets:
+            patches.enter_context(mock.patch(target, replacement))
+        yield
 
 
 # --------------------------------------------------------------------------------------------- reading
 
 
-_stage, _look_after = Stager.stage, staging.look_after
+class _FirstWins(dict[str, Any]):
+    """What was found in the bytes outranks the last look."""
+
+    def update(self, others: Any) -> None:  # type: ignore[override]
+        for path, error in others.items():
+            self.setdefault(path, error)
+
+
+_stage = Stager.stage
 
 
 def _stage_looking_first(self: Any, branch: str, items: Mapping[str, LedgerItem], now: Any) -> Staging:
-    def look(storage: Any, read: Any) -> Any:
-        # What was found in the bytes outranks it.
-        return {path: error for path, error in _look_after(storage, read).items() if path not in self._failed}
-
-    with mock.patch("alur.engine.staging.look_after", look):
-        return _stage(self, branch, items, now)
+    self._failed = _FirstWins()
+    return _stage(self, branch, items, now)
 
 
 def _look_once(storage: Any, wanted: Iterable[FileVersion]) -> Sight:
@@ -251,11 +272,17 @@ MUTATIONS: dict[str, Mutation] = {
         Universe(kinds=("mixed", "mixed-too"), uploads=4),
     ),
     "only rejects are committed to their table, not that there are none": Mutation(
-        _patched("alur.engine.batch.BatchRun._commit_to", _commit_rejects_if_any),
+        lambda: _without(
+            ("alur.engine.batch.BatchRun._commit_to", _commit_rejects_if_any),
+            ("alur.engine.batch.BatchRun._withdraw_rejects", lambda *_: None),
+        ),
         Universe(kinds=("mixed", "two"), uploads=3, harm=3, twins=3),
     ),
     "the rejects' commit is not validated": Mutation(
-        _patched("alur.engine.batch.BatchRun._commit_to", _commit_rejects_whatever_happened),
+        lambda: _without(
+            ("alur.engine.batch.BatchRun._commit_to", _commit_rejects_whatever_happened),
+            ("alur.engine.batch.BatchRun._withdraw_rejects", lambda *_: None),
+        ),
         Universe(kinds=("mixed", "mixed-too"), uploads=3, harm=3, twins=3),
     ),
     "any batch's rows are adopted": Mutation(

@@ -10,7 +10,7 @@ import pytest
 from exploration.explorer import by_chance, told
 from exploration.universes import UNIVERSES, Place
 
-_ENOUGH = 2_700
+_ENOUGH = 3_300
 """About half a minute; what a universe is about must be seen in so many schedules of all."""
 
 SCHEDULES = int(os.environ.get("ALUR_EXPLORE", _ENOUGH))
