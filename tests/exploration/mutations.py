@@ -1,6 +1,6 @@
 """Rules of the real code taken away, one at a time: what an exploration is worth is shown by what it then finds.
 
-Each takes one rule out of the functions that are deployed, and names a universe in which that can matter. Three rules
+Each takes one rule out of the functions that are deployed, and names a universe in which that can matter. Four rules
 are missing here, because nothing that is judged can tell:
 
     a slot settled in two steps     whoever dies between them leaves a batch that is submitted under a token that
@@ -10,6 +10,8 @@ are missing here, because nothing that is judged can tell:
     adopt-empty by any record of    a batch's id is never used twice and it claims a path once, so that after its
     this batch, not the newest      own commit nobody else publishes the path while it owns the item: whoever took the
                                     item has it, and its second reading of the ledger drops the path.
+    that there are no rejects is    it keeps the rejects of a zombie out that has lost its files since it looked; no
+    committed too                   schedule was found in which they stay: a refused attempt takes its own back.
     own before look                 the two readings of the object guard there, as the abstract model says, too.
 """
 
@@ -110,15 +112,6 @@ def _fail_unlooked(self: Any, table: Any) -> Any:
             if item.batch_id == self._batch.batch_id and item.status is Status.PROCESSING
         ],
     )
-
-
-_commit_to = engine_batch.BatchRun._commit_to
-
-
-def _commit_rejects_if_any(
-    self: Any, rejects: Any, branch: str | None, pinned: Any, *arguments: Any, **more: Any
-) -> Any:
-    return pinned if branch is None else _commit_to(self, rejects, branch, pinned, *arguments, **more)
 
 
 def _commit_rejects_whatever_happened(
@@ -270,13 +263,6 @@ MUTATIONS: dict[str, Mutation] = {
     "rejects of attempts that died stay": Mutation(
         _patched("alur.engine.batch.BatchRun._sweep_rejects", lambda *_: None),
         Universe(kinds=("mixed", "mixed-too"), uploads=4),
-    ),
-    "only rejects are committed to their table, not that there are none": Mutation(
-        lambda: _without(
-            ("alur.engine.batch.BatchRun._commit_to", _commit_rejects_if_any),
-            ("alur.engine.batch.BatchRun._withdraw_rejects", lambda *_: None),
-        ),
-        Universe(kinds=("mixed", "two"), uploads=3, harm=3, twins=3),
     ),
     "the rejects' commit is not validated": Mutation(
         lambda: _without(

@@ -81,7 +81,7 @@ UNIVERSES: dict[str, Place] = {
         Universe(keys=_TWO, max_runs=2, uploads=5, duplicates=2, sweeps=12, harm=1, twins=1), "waiting", "replaced"
     ),
     "zombies-and-twins": _place(
-        Universe(kinds=("two", "three", "bare"), uploads=4, harm=4, twins=3, sweeps=12, max_attempts=2, steps=800),
+        Universe(kinds=("two", "three", "bare"), uploads=4, harm=7, twins=3, sweeps=12, max_attempts=2, steps=800),
         *("RunDied", "last look", "replaced"),
     ),
     "forgotten": _place(
