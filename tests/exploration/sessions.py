@@ -8,8 +8,9 @@ from datetime import datetime
 
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
+from alur.delimited.verdicts import verdict_on
 from alur.engine.ports import CarefulReading, FileReader, Tables
-from alur.engine.staging import Staging, verdict_on
+from alur.engine.staging import Staging
 from alur.errors import AlurError, FileError, ReadFailed
 from alur.ingestion.claiming import SessionClaims
 from alur.ingestion.headings import find_headings

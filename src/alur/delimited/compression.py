@@ -69,22 +69,24 @@ def plain_bytes(path: str, chunks: Iterable[bytes], dialect: Dialect, *, cut: bo
     yield from pieces
 
 
-def with_head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the first bytes, `HEAD_BYTES` or more if there are so many, and all pieces including them.
+def with_head(pieces: Iterable[bytes], enough_bytes: int = HEAD_BYTES) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first bytes, at most so many, and all pieces including them.
 
     Args:
         pieces: of a file.
+        enough_bytes: how many.
     """
+    rest = iter(pieces)
     taken: list[bytes] = []
     length = 0
-    while length < HEAD_BYTES:
-        piece = next(pieces, None)
+    while length < enough_bytes:
+        piece = next(rest, None)
         if piece is None:
             break
         taken.append(piece)
         length += len(piece)
     head = b"".join(taken)
-    return head[:HEAD_BYTES], chain(iter((head,) if head else ()), pieces)
+    return head[:enough_bytes], chain((head,) if head else (), rest)
 
 
 def kind_of(head: bytes) -> str | None:

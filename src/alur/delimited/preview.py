@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from alur.contracts.contract import Contract
-from alur.delimited.compression import ENOUGH_HEAD_BYTES, kind_of
+from alur.delimited.compression import ENOUGH_HEAD_BYTES, kind_of, with_head
 from alur.delimited.files import Head, read_file, read_head
 from alur.delimited.layouts import Layout
 from alur.delimited.rows import Reject, Row
@@ -106,7 +105,7 @@ def preview_file(path: str, chunks: Iterable[bytes], contract: Contract, *, rows
     head = b""
     error: FileError | None = None
     try:
-        head, whole = _with_head(chunks)
+        head, whole = with_head(chunks, ENOUGH_HEAD_BYTES)
         for found in read_file(path, whole, contract):
             tally.add(found)
     except FileError as problem:
@@ -190,19 +189,6 @@ def rescued_cells(line: int, rescued: str) -> Iterator[Rescued]:
         yield Rescued(line, None, text, "more cells than the header")
     for _ in range(told.get("missing_cells", 0)):
         yield Rescued(line, None, None, "fewer cells than the header")
-
-
-def _with_head(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    rest = iter(chunks)
-    taken: list[bytes] = []
-    length = 0
-    while length < ENOUGH_HEAD_BYTES:
-        chunk = next(rest, None)
-        if chunk is None:
-            break
-        taken.append(chunk)
-        length += len(chunk)
-    return b"".join(taken)[:ENOUGH_HEAD_BYTES], chain(taken, rest)
 
 
 def _seen(path: str, head: bytes, contract: Contract) -> Head | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alur.contracts.contract import Contract
+from alur.delimited.counted import Counted
 from alur.delimited.rows import Reject
 from alur.errors import FileError, UnstorableRecords
 
@@ -12,6 +13,17 @@ LISTED_REJECTS = 10
 """How many rejects the message lists."""
 
 _LISTED_CHARACTERS = 150
+
+
+def verdict_on(path: str, contract: Contract, count: Counted) -> FileError | None:
+    """Say why a file that was read carefully is to be left out; None: it is not.
+
+    Args:
+        path: the file.
+        contract: of its table.
+        count: what it came to.
+    """
+    return count.error or judge(path, contract, count.rows, count.rejects, count.first)
 
 
 def judge(path: str, contract: Contract, good: int, bad: int, first: Sequence[Reject]) -> FileError | None:

@@ -18,7 +18,7 @@ from typing import Protocol, Self
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.delimited.counted import Counted
-from alur.delimited.verdicts import judge
+from alur.delimited.verdicts import verdict_on
 from alur.engine.ports import CarefulReading, Doomed, Tables
 from alur.errors import FileError, ReadFailed
 from alur.ingestion.headings import Heading, expected_heading, find_headings, reads_plainly
@@ -191,14 +191,3 @@ class Stager:
         if error is not None:
             self._failed[path] = error
         return error is not None
-
-
-def verdict_on(path: str, contract: Contract, count: Counted) -> FileError | None:
-    """Say why a file that was read carefully is to be left out; None: it is not.
-
-    Args:
-        path: the file.
-        contract: of its table.
-        count: what it came to.
-    """
-    return count.error or judge(path, contract, count.rows, count.rejects, count.first)

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from alur.aws.storage import Storage
 from alur.contracts.contract import Contract
 from alur.delimited.counted import Counted
-from alur.delimited.verdicts import judge
+from alur.delimited.verdicts import verdict_on
 from alur.errors import FileError, Outside, Permanent, ReadFailed
 from alur.ingestion.careful import CarefulRows, HowRead
 from alur.ingestion.columns import OWN_COLUMNS, empty_rows, marked
@@ -127,7 +127,7 @@ class Reading:
             with failing_as_read():
                 found = careful.counted
             for path, count in found.items():
-                error_of = count.error or judge(path, self.files, count.rows, count.rejects, count.first)
+                error_of = verdict_on(path, self.files, count)
                 if error_of is None:
                     counted[path] = count
                 else:
