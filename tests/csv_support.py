@@ -13,6 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
 from alur import contracts
 from alur.contracts import BronzeTable, Contract, FieldDeclaration
 from alur.delimited import Row, judge, read_file
@@ -281,3 +284,23 @@ def moment(micros: int | None) -> datetime | None:
         micros: what it told.
     """
     return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+
+
+def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+    """Return examples, the same each time: a job is run for all of them, not for each."""
+    found: list[Any] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(example: Any) -> None:
+        found.append(example)
+
+    collect()
+    return found

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import pytest
 from pyspark.sql import SparkSession
 from session_bench import MakeBench, SessionBench, make_target
-from workbench import Servers, Workbench, make_contract, make_servers
+from workbench import LANDING, Servers, Workbench, make_contract, make_servers
 
 from alur.contracts import BronzeTable
 from alur.contracts.contract import Contract
+from alur.engine import tasks
 from alur.ingestion.loads import gathering_loads
 from alur.local.environment import Endpoints
 from alur.local.paths import Paths
@@ -59,3 +61,14 @@ def bench_for(spark: SparkSession, servers: Servers) -> Callable[[type[BronzeTab
         return Workbench(spark, servers, contract if isinstance(contract, Contract) else contract.contract())
 
     return make
+
+
+@pytest.fixture
+def declared(
+    bench_for: Callable[[Contract], Workbench], aws_servers: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> Workbench:
+    """A table that the run's own code declares; its clients find the servers by their environment, as a run's do."""
+    contract = make_contract()
+    alone = dataclasses.replace(contract, source_paths=(f"s3://{LANDING}/{contract.ingestion_key}/**",))
+    monkeypatch.setattr(tasks, "load_contracts", lambda **_: (alone,))
+    return bench_for(alone)

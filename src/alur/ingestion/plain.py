@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -30,9 +29,13 @@ from alur.errors import ReadNotExact
 from alur.ingestion.columns import OWN_COLUMNS
 from alur.ingestion.headings import Heading
 from alur.ingestion.naming import Source, paths_to_read
+from alur.ingestion.spellings import ABSENT, BETWEEN, ZONED, is_spelled, joined_pattern
 
 UNCLEAR = "to be read carefully"
 """What `_rescued_data` says of a line that is no plain record. No published row has it."""
+
+# The contract's columns, each with the place of its cell.
+_Placed = Sequence[tuple[Field, int | None]]
 
 _CORRUPT = "_corrupt_record"
 # No header's line.
@@ -61,20 +64,6 @@ _CELLS = {
 
 _LONGEST_QUOTED_CHARACTERS = 1_000_000
 """A longer line with quotes in it is left to the careful reading: the pattern is tried on it as a whole."""
-
-# Years at either end are left out: an hour of another time zone may be in a year that nothing can hold.
-_DAY = "(?!0000|0001|9999)[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
-# The end is `\z`: `$` would also match before a last U+0085, U+2028 or U+2029.
-_WHOLE = r"^ *[+-]?[0-9]+ *\z"
-_SPELLINGS = {
-    "int": _WHOLE,
-    "bigint": _WHOLE,
-    "double": r"^ *[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})? *\z",
-    "boolean": r"(?i)^ *(true|false|t|f|yes|no|y|n|1|0) *\z",
-    "date": rf"^ *{_DAY} *\z",
-    "timestamp": f"^ *{_DAY}"
-    r"([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z| ?UTC|[+-][0-9]{2}:?[0-9]{2})?)? *\z",
-}
 
 
 def read_plainly(
@@ -130,20 +119,19 @@ def read_plainly(
     named = lines.join(F.broadcast(files), F.col("__uri") == F.col("uri"))
     told = named.withColumn("__odd", _is_odd(contract))
     cells = told.withColumn("__cells", _cells(contract, heading))
-    values = [_value(contract, field, position) for field, position in _placed(contract, heading)]
-    unclear = [
-        _is_unclear(contract, field, position, value)
-        for (field, position), value in zip(_placed(contract, heading), values, strict=True)
-    ]
+    placed = list(zip(contract.fields, heading.layout.positions, strict=True))
+    typed = cells.withColumn("__typed", F.col("__cells").try_cast(_types(placed, heading)))
+    zone = spark.conf.get("spark.sql.session.timeZone") or ""
+    values = [_value(contract, field, position, zone) for field, position in placed]
     own: dict[str, Column] = {
         "_ingested_at": F.lit(now),
         "_source_system": F.lit(contract.source_system),
         "_source_file": F.col("_source_file"),
         "_source_etag": F.col("_source_etag"),
         "_batch_id": F.lit(batch_id),
-        "_rescued_data": F.when(reduce(lambda left, right: left | right, unclear, _is_no_record()), F.lit(UNCLEAR)),
+        "_rescued_data": F.when(_is_unclear(contract, placed), F.lit(UNCLEAR)),
     }
-    return cells.select(
+    return typed.select(
         *[value.alias(field.name) for field, value in zip(contract.fields, values, strict=True)],
         *[own[name].cast(spark_type).alias(name) for name, spark_type in OWN_COLUMNS],
     )
@@ -212,8 +200,13 @@ def _planned_files(rows: DataFrame) -> list[str]:
     return [str(file) for file in relation.inputFiles()]
 
 
-def _placed(contract: Contract, heading: Heading) -> list[tuple[Field, int | None]]:
-    return list(zip(contract.fields, heading.layout.positions, strict=True))
+def _types(placed: _Placed, heading: Heading) -> str:
+    """Return the type of a record's cells. Converted one by one, a wide table's make a method that no JVM compiles."""
+    types = ["string"] * heading.layout.width
+    for field, position in placed:
+        if position is not None:
+            types[position] = field.spark_type
+    return f"struct<{','.join(f'c{number}:{one}' for number, one in enumerate(types))},{_CORRUPT}:string>"
 
 
 def _cells(contract: Contract, heading: Heading) -> Column:
@@ -240,37 +233,33 @@ def _is_odd(contract: Contract) -> Column:
     )
 
 
-def _is_no_record() -> Column:
-    return F.col("__odd") | F.col(f"__cells.{_CORRUPT}").isNotNull()
+def _is_unclear(contract: Contract, placed: _Placed) -> Column:
+    """Whether a line is no plain record, or has a cell without a value."""
+    unclear = F.col("__odd") | F.col(f"__cells.{_CORRUPT}").isNotNull()
+    kinds: dict[tuple[str, bool], dict[int, Field]] = {}
+    for field, position in placed:
+        if position is not None:
+            kinds.setdefault((field.spark_type, field.nullable), {})[position] = field
+        elif not field.nullable:
+            unclear = F.lit(True)
+    for fields in kinds.values():
+        pattern = joined_pattern(list(fields.values()), contract.null_values)
+        if pattern is not None:
+            cells = [F.coalesce(F.col(f"__cells.c{position}"), F.lit(ABSENT)) for position in fields]
+            unclear |= ~F.concat_ws(BETWEEN, *cells).rlike(pattern)
+    return unclear
 
 
-def _text(contract: Contract, field: Field, position: int | None) -> Column:
+def _value(contract: Contract, field: Field, position: int | None, zone: str) -> Column:
     if position is None:
-        return F.lit(None).cast("string")
-    cell: Column = F.col(f"__cells.c{position}")
+        return F.lit(None)
+    cell, value = F.col(f"__cells.c{position}"), F.col(f"__typed.c{position}")
     if field.spark_type == "string":
         return F.when(~cell.isin(*contract.null_values), cell) if contract.null_values else cell
-    nothing = {"", *(token.strip() for token in contract.null_values)}
-    return F.when(~F.trim(cell).isin(*nothing), cell)
-
-
-def _value(contract: Contract, field: Field, position: int | None) -> Column:
-    text = _text(contract, field, position)
-    if field.spark_type == "string":
-        return text
-    return F.when(text.rlike(_spelling(field)), text.try_cast(field.spark_type))
-
-
-def _is_unclear(contract: Contract, field: Field, position: int | None, value: Column) -> Column:
-    if not field.nullable:
-        return value.isNull()
-    return value.isNull() & _text(contract, field, position).isNotNull()
-
-
-def _spelling(field: Field) -> str:
-    if not field.spark_type.startswith("decimal"):
-        return _SPELLINGS[field.spark_type]
-    scale = int(field.spark_type.rstrip(")").split(",")[1])
-    # Digits beyond the scale may only be zeros; without a scale there is nothing that begins with the point.
-    begins_with_point = rf"|\.[0-9]{{1,{scale}}}0*" if scale else ""
-    return rf"^ *[+-]?([0-9]+(\.[0-9]{{0,{scale}}}0*)?{begins_with_point}) *\z"
+    if field.spark_type == "timestamp" and zone != "UTC":
+        # The engine reads the clock of the session.
+        in_utc = F.concat(cell.try_cast("timestamp_ntz").cast("string"), F.lit("Z")).try_cast("timestamp")
+        value = F.when(cell.rlike(ZONED), value).otherwise(in_utc)
+    tokens = {token.strip() for token in contract.null_values}
+    nulls = [token for token in sorted(tokens) if is_spelled(field.spark_type, token)]
+    return F.when(~F.trim(cell).isin(*nulls), value) if nulls else value
