@@ -16,6 +16,7 @@ from alur.clock import utc_now
 from alur.engine.iceberg import IcebergTable
 from alur.errors import LoadLost, ReadFailed
 from alur.ingestion import reading
+from alur.ingestion.loads import gathering_loads
 from calls import Calls
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
@@ -128,12 +129,28 @@ def test_switched_off_the_ledger_is_not_called_once_and_rows_double(
     assert session.rows() == {"a.csv": 2}
 
 
+def test_a_load_lets_its_files_go_though_spark_is_gone(session: SessionBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.put("a.csv", b'id,name,amount\n1,"two\nlines",1\n')
+    with gathering_loads() as loads:
+        session.load()
+
+    def refuse(*_: Any) -> None:
+        raise ConnectionRefusedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(session.spark.range(1)), "unpersist", refuse)
+        loads[0].release("its session ended without writing it")
+    assert session.run_once().files == 1
+
+
 def test_a_thousand_files_cost_the_calls_that_they_may(session: SessionBench) -> None:
     names = [f"{number:04d}.csv" for number in range(1000)]
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda name: session.put(name, rows_of(1)), names))
-    calls = Calls([session.dynamodb])
-    assert session.run_once(validate=False).files == 1000
+    calls, looks = Calls([session.dynamodb]), Calls([session.s3])
+    assert session.run_once().files == 1000
+    # Their versions come from listings, and their headers are compared while they are read.
+    assert looks.counts["GetObject"] + looks.counts["HeadObject"] <= 10, looks.counts
     assert calls.counts["BatchGetItem"] == 20
     assert calls.counts.total() - 20 <= 90, calls.counts
     calls = Calls([session.dynamodb])

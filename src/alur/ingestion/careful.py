@@ -6,6 +6,7 @@ it finds is kept on the workers' disks, for it is needed twice: counted, to judg
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,7 +15,9 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark import StorageLevel
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -180,8 +183,10 @@ class CarefulRows:
         )
 
     def close(self) -> None:
-        """Free what the workers keep."""
-        self._found.unpersist()
+        """Free what the workers keep, if there are any yet."""
+        # With the engine gone, by its death or at the process's end, what it kept is gone, and whoever closes goes on.
+        with contextlib.suppress(PySparkException, Py4JError, OSError):
+            self._found.unpersist()
 
     def _of(self, paths: Collection[str], kinds: tuple[int, ...]) -> DataFrame:
         chosen = self._found.where(F.col("__kind").isin(*kinds))

@@ -48,6 +48,15 @@ class FilesRead:
 
 
 @dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a look through a load's files has found: what to read together, its rows by path, and who is at fault."""
+
+    parts: Mapping[Heading, Sequence[Source]] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, FileError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a caller of `load_to_bronze` said.
 
@@ -94,15 +103,9 @@ class Reading:
         if not sources:
             return FilesRead(self.nothing(load_id, batch_id))
         by_path = {source.version.path: source for source in sources}
-        headings, faults = self._headings(storage, sources)
         seen = {path: source.version for path, source in by_path.items()}
-        failed = confirm(storage, faults, seen)
-        parts = {
-            heading: [by_path[path] for path in by_path if path in paths and path not in failed]
-            for heading, paths in headings.items()
-        }
         try:
-            plain = self._look_through([(heading, group) for heading, group in parts.items() if group], batch_id, now)
+            looked = self._look_for_plain(storage, sources, batch_id, now)
         except ReadFailed as error:
             moved = look_after(storage, list(seen.values()))
             if moved:
@@ -117,7 +120,8 @@ class Reading:
                 return FilesRead(rest.rows, rest.counted, {**moved, **rest.failed}, rest.careful)
             if not error.bytes_at_fault:
                 raise
-            plain = {}
+            looked = _Looked()
+        plain, failed = looked.rows, confirm(storage, looked.failed, seen)
         left = [source for path, source in by_path.items() if path not in plain and path not in failed]
         how = HowRead(self.files, lake_bucket, self.checks_headers)
         careful = CarefulRows(self.spark, storage, how, left, batch_id=batch_id, now=now) if left else None
@@ -135,7 +139,7 @@ class Reading:
         failed |= confirm(storage, bad, seen)
         frames = [
             self._plainly([source for source in group if source.version.path in plain], heading, batch_id, now)
-            for heading, group in parts.items()
+            for heading, group in looked.parts.items()
             if any(source.version.path in plain for source in group)
         ]
         if careful is not None and (kept := [path for path in careful.counted if path in counted]):
@@ -148,28 +152,34 @@ class Reading:
         """Return no rows, of the same columns."""
         return empty_rows(self.spark, self.table, batch_id=batch_id, load_id=load_id).drop(*self.excluded)
 
-    def _headings(
-        self, storage: Storage, sources: Sequence[Source]
-    ) -> tuple[Mapping[Heading, set[str]], dict[str, FileError]]:
-        if self.checks_headers:
-            headings, failed = find_headings(storage, self.files, [source.version for source in sources])
-        else:
-            headings, failed = {expected_heading(self.files): {source.version.path for source in sources}}, {}
-        by_name = {source.version.path: source.version.key for source in sources}
-        return {
-            heading: {path for path in paths if reads_plainly(self.files, by_name[path])}
-            for heading, paths in headings.items()
-        }, failed
+    def _look_for_plain(self, storage: Storage, sources: Sequence[Source], batch_id: str, now: datetime) -> _Looked:
+        """Look through what may be plain: all under the contract's heading, and each under its own if that fails.
 
-    def _look_through(
-        self, parts: Sequence[tuple[Heading, Sequence[Source]]], batch_id: str, now: datetime
-    ) -> dict[str, int]:
+        Raises:
+            ReadFailed: which file is at fault is not known.
+            StorageError: S3 cannot be asked.
+        """
+        may_be = [source for source in sources if reads_plainly(self.files, source.version.key)]
+        parts: dict[Heading, list[Source]] = {expected_heading(self.files): may_be} if may_be else {}
+        try:
+            return _Looked(parts, self._look_through(parts, batch_id, now))
+        except ReadFailed as error:
+            if not error.bytes_at_fault or not self.checks_headers:
+                raise
+        headings, failed = find_headings(storage, self.files, [source.version for source in may_be])
+        parts = {
+            heading: [source for source in may_be if source.version.path in paths]
+            for heading, paths in headings.items()
+        }
+        return _Looked(parts, self._look_through(parts, batch_id, now), failed)
+
+    def _look_through(self, parts: Mapping[Heading, Sequence[Source]], batch_id: str, now: datetime) -> dict[str, int]:
         """Return how many rows each file has that can be read plainly."""
         if not parts:
             return {}
         frames = [
             self._plainly(group, heading, batch_id, now).select("_source_file", "_rescued_data")
-            for heading, group in parts
+            for heading, group in parts.items()
         ]
         with failing_as_read():
             staged = count_by_path(reduce(DataFrame.union, frames))
