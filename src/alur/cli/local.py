@@ -20,6 +20,7 @@ from alur.cli.output import (
     say,
     stop,
 )
+from alur.cli.words import say_number
 from alur.local.paths import find_paths
 from alur.local.state import StackState, read_state
 
@@ -99,7 +100,7 @@ def drop(files: tuple[Path, ...], table: str, timeout: int, as_json: bool) -> No
         print_json([entry.as_mapping() for entry in entries])
     else:
         rows = [(entry.path, entry.status, entry.rows, entry.note) for entry in entries]
-        print_table(f"{table}: {len(entries)} files", ("file", "status", "rows", "note"), rows, console())
+        print_table(f"{table}: {say_number(len(entries), 'file')}", ("file", "status", "rows", "note"), rows, console())
     sys.exit(EXIT_FAILED if failed else 0)
 
 

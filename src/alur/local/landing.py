@@ -62,7 +62,7 @@ class Entry:
         path: `s3://bucket/key`.
         status: `completed`, `failed`, `processing`, or `not seen yet`.
         rows: its rows in the table.
-        note: why it failed.
+        note: why it failed, or how many rejects it has.
         seconds: from the event to the moment when its rows were queryable; None before.
     """
 
@@ -181,7 +181,8 @@ def to_entry(file: Dropped, item: LedgerItem | None, on_overwrite: OnOverwrite, 
     seconds = None
     if item.queryable_at is not None and item.event_at is not None:
         seconds = (item.queryable_at - item.event_at).total_seconds()
-    return Entry(file.path, item.status.value, item.rows or 0, "", seconds)
+    note = f"rejects: {item.rejects}; alur rejects {item.ingestion_key} shows them" if item.rejects else ""
+    return Entry(file.path, item.status.value, item.rows or 0, note, seconds)
 
 
 def is_done(entry: Entry) -> bool:
@@ -220,7 +221,7 @@ def drop_files(
             raise LocalStackError("drop", f"{targets[target]} and {file} would both be s3://{'/'.join(target)}")
         targets[target] = file
     dropped = put_files(targets)
-    say(f"{len(dropped)} files put into s3://{dropped[0].bucket}")
+    say(f"{len(dropped)} {'file' if len(dropped) == 1 else 'files'} put into s3://{dropped[0].bucket}")
     deadline = time.monotonic() + timeout_seconds
     told = ""
     while True:
