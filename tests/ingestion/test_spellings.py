@@ -114,6 +114,13 @@ def test_a_required_cell_may_not():
         assert not takes(fields, ("NA", "-999"), ["1", cell])
 
 
+def test_blanks_around_a_null_token_are_those_of_the_definition():
+    fields = [field("int", nullable=False)]
+    assert not takes(fields, ("\t-999\t", "\n-1"), ["-999"])
+    assert not takes(fields, ("\t-999\t", "\n-1"), ["-1"])
+    assert takes(fields, ("\u00a0-999",), ["-999"])
+
+
 def test_a_required_text_may_be_empty_where_it_was_quoted_and_is_no_null_token():
     fields = [field("string", nullable=False)] * 2
     assert takes(fields, ("NA",), ["", "NA "])

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from alur.contracts.dialect import Dialect
+from alur.contracts.fields import decimal_digits
 from alur.delimited.inference import Guess
 
 _WIDTH = 88
@@ -160,7 +161,7 @@ def _import(names: Sequence[str]) -> str:
 def _arguments(table: InferredTable, column: InferredColumn) -> Iterator[str]:
     guess = column.guess
     if guess.spark_type.startswith("decimal"):
-        yield from guess.spark_type.removeprefix("decimal(").removesuffix(")").split(",")
+        yield from map(str, decimal_digits(guess.spark_type))
     if not guess.nullable:
         yield "nullable=False"
     if guess.format:

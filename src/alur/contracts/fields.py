@@ -18,6 +18,16 @@ MAX_DECIMAL_PRECISION = 38
 """The most digits that a decimal of Spark and of Iceberg holds."""
 
 
+def decimal_digits(spark_type: str) -> tuple[int, int]:
+    """Return the precision and the scale of `decimal(p,s)`.
+
+    Args:
+        spark_type: such a type.
+    """
+    precision, scale = map(int, spark_type.removeprefix("decimal(").removesuffix(")").split(","))
+    return precision, scale
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A column of a contract.

@@ -13,7 +13,7 @@ from math import isinf
 from typing import Any
 
 from alur.contracts.dialect import Dialect
-from alur.contracts.fields import MAX_DECIMAL_PRECISION, Field
+from alur.contracts.fields import MAX_DECIMAL_PRECISION, Field, decimal_digits
 from alur.delimited.moments import date_parser, timestamp_parser
 from alur.delimited.problems import BadCell
 from alur.delimited.records import BLANKS
@@ -42,7 +42,16 @@ def converter(field: Field, null_values: Sequence[str], dialect: Dialect) -> Con
     """
     if field.spark_type == "string":
         return _text(frozenset({"", *null_values}), trim=dialect.trim)
-    return _typed(_parser(field, dialect), frozenset({"", *(value.strip(BLANKS) for value in null_values)}))
+    return _typed(_parser(field, dialect), null_texts(null_values))
+
+
+def null_texts(null_values: Sequence[str]) -> frozenset[str]:
+    """Return what stands for null in a column of any type but string, without the blanks around it.
+
+    Args:
+        null_values: what the contract says stands for null, beside the empty cell.
+    """
+    return frozenset({"", *(value.strip(BLANKS) for value in null_values)})
 
 
 def required(convert: Converter) -> Converter:
@@ -111,7 +120,7 @@ def _parser(field: Field, dialect: Dialect) -> Converter:
     if kind == "double":
         return _localized(_double, dialect, "not a number")
     if kind.startswith("decimal"):
-        precision, scale = map(int, kind.removeprefix("decimal(").removesuffix(")").split(","))
+        precision, scale = decimal_digits(kind)
         return _localized(_decimal_parser(precision, scale), dialect, "not a decimal number")
     if kind == "date":
         # A file has few days, each of them often.

@@ -25,6 +25,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from alur.contracts.contract import Contract
 from alur.contracts.fields import Field
+from alur.delimited.cells import null_texts
 from alur.errors import ReadNotExact
 from alur.ingestion.columns import OWN_COLUMNS
 from alur.ingestion.headings import Heading
@@ -260,6 +261,5 @@ def _value(contract: Contract, field: Field, position: int | None, zone: str) ->
         # The engine reads the clock of the session.
         in_utc = F.concat(cell.try_cast("timestamp_ntz").cast("string"), F.lit("Z")).try_cast("timestamp")
         value = F.when(cell.rlike(ZONED), value).otherwise(in_utc)
-    tokens = {token.strip() for token in contract.null_values}
-    nulls = [token for token in sorted(tokens) if is_spelled(field.spark_type, token)]
+    nulls = [text for text in sorted(null_texts(contract.null_values)) if is_spelled(field.spark_type, text)]
     return F.when(~F.trim(cell).isin(*nulls), value) if nulls else value

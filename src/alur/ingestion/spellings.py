@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from alur.contracts.fields import Field
+from alur.contracts.fields import Field, decimal_digits
+from alur.delimited.cells import null_texts
 
 ABSENT = "\r"
 """Stands for a cell without anything in it, in joined cells."""
@@ -49,7 +50,7 @@ def spelling(spark_type: str) -> str:
         most = 2 ** (31 if spark_type == "int" else 63) - 1
         return f"[+-]?0*(?:{_up_to(str(most))})"
     if spark_type.startswith("decimal"):
-        precision, scale = map(int, spark_type.removeprefix("decimal(").removesuffix(")").split(","))
+        precision, scale = decimal_digits(spark_type)
         whole = f"0*[0-9]{{1,{precision - scale}}}" if precision > scale else "0+"
         # Digits beyond the scale may only be zeros; without a scale there is nothing that begins with the point.
         begins_with_point = rf"|\.[0-9]{{1,{scale}}}0*" if scale else ""
@@ -79,14 +80,12 @@ def joined_pattern(fields: Sequence[Field], null_values: Sequence[str]) -> str |
         fields: of one type, all nullable or all required.
         null_values: what stands for null, beside the empty cell.
     """
-    # One with a line end in it stands in no line, and would be found in two cells.
-    tokens = [token for token in null_values if BETWEEN not in token and ABSENT not in token]
     kind = fields[0]
     if kind.spark_type == "string":
         if kind.nullable:
             return None
-        return _all(f"{_none_of([ABSENT, *tokens])}[^{BETWEEN}]*+")
-    nulls = list(dict.fromkeys(token.strip(" ") for token in ["", *tokens]))
+        return _all(f"{_none_of([ABSENT, *_in_a_line(null_values)])}[^{BETWEEN}]*+")
+    nulls = _in_a_line(sorted(null_texts(null_values)))
     value = f" *+{spelling(kind.spark_type)} *+"
     if kind.nullable:
         return _all(f"(?:{value}|{ABSENT}| *+{_any_of(nulls)} *+)")
@@ -99,6 +98,11 @@ def _all(cell: str) -> str:
     # Each must end where it does before the next is tried: nothing that was passed is gone back to.
     whole = rf"{cell}(?={BETWEEN}|\z)"
     return rf"^{whole}(?:{BETWEEN}{whole})*+\z"
+
+
+def _in_a_line(texts: Sequence[str]) -> list[str]:
+    """Return those without a line end: one with it stands in no line, and would be found in two cells."""
+    return [text for text in texts if BETWEEN not in text and ABSENT not in text]
 
 
 def _any_of(texts: Sequence[str]) -> str:
