@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from alur.dispatch.sizing import Capacity, size, spark_configuration
-from alur.local.emr.configuration import plan_submission
+from alur.local.class_archive import find_class_archive
+from alur.local.emr.configuration import COMPILER, plan_submission
 from alur.local.emr.driver import LOG_SETTINGS
 from alur.local.environment import Endpoints, isolated_environment
 from alur.local.jars import jar_paths
@@ -37,13 +38,13 @@ def start_session(endpoints: Endpoints, paths: Paths, directory: Path, *, optimi
         size(1_000, 1, Capacity(8, 32)), archive_uri="s3://none/none.tar.gz", warehouse_uri=f"s3://{LAKE}/warehouse"
     )
     jars = [str(jar) for jar in jar_paths(paths, "spark")]
-    plan = plan_submission(configuration, endpoints.aws, jars, 2, str(log_settings))
+    plan = plan_submission(configuration, endpoints.aws, jars, 2, str(log_settings), find_class_archive(paths))
     builder = SparkSession.builder
     for name, value in plan.settings.items():
         builder = builder.config(name, value)
     builder = builder.config("spark.master", "local[2]").config("spark.driver.memory", "2g")
     if optimised:
-        options = plan.settings["spark.driver.extraJavaOptions"].replace("-XX:TieredStopAtLevel=1", "")
+        options = plan.settings["spark.driver.extraJavaOptions"].replace(COMPILER, "")
         builder = builder.config("spark.driver.extraJavaOptions", options)
     builder = builder.config("spark.local.dir", str(directory / "tmp"))
     builder = builder.config("spark.sql.warehouse.dir", str(directory / "warehouse"))

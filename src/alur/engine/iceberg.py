@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from alur.engine.ports import Commit, Doomed, Found, Snapshot, StagedFiles
 from alur.engine.validator import BATCH_KEY, RECORD_KEY, NobodyPublished
 from alur.errors import CommitRefused, CommitUnknown, PlatformUnsupported, TableUnsupported
+from alur.ingestion.jvm import few_rows, java_class
 from alur.ingestion.plain import Lines, count_by_path
 
 logger = logging.getLogger(__name__)
@@ -128,8 +129,10 @@ class IcebergTable:
 
     def remove_rows(self, branch: str, doomed: Sequence[Doomed]) -> None:
         """See `PublishingTable.remove_rows`."""
-        rows = self._spark.createDataFrame(
-            [(_key(one.path, one.etag, one.batch_id, one.attempt),) for one in doomed], "key string"
+        rows = few_rows(
+            self._spark,
+            [("key", "string")],
+            [(_key(one.path, one.etag, one.batch_id, one.attempt),) for one in doomed],
         )
         view = f"alur_doomed_{branch}"
         rows.createOrReplaceTempView(view)
@@ -157,16 +160,16 @@ class IcebergTable:
             CommitRefused: the branch does not lead back to it.
             TableUnsupported: it has delete files, which a commit of data files would lose.
         """
-        jvm: Any = self._spark._jvm
         table = self._load()
         head = table.snapshot(branch)
         if head is None:
             raise CommitRefused(self.name, f"the scratch branch {branch} is gone")
+        changes_of = java_class(self._spark, "org.apache.iceberg.SnapshotChanges")
         added: dict[str, Any] = {}
         removed: dict[str, Any] = {}
         snapshot = head
         while snapshot.snapshotId() != pin:
-            changes = jvm.org.apache.iceberg.SnapshotChanges.builderFor(table).snapshot(snapshot).build()
+            changes = changes_of.builderFor(table).snapshot(snapshot).build()
             if any(True for _ in _each(changes.addedDeleteFiles())):
                 raise TableUnsupported(self.name, "staging wrote delete files; set write.delete.mode to copy-on-write")
             # From the newest back: a file that was added here and removed later cancels out.
@@ -272,14 +275,14 @@ class IcebergTable:
         return snapshot is not None and snapshot.summary().get("total-data-files") == "0"
 
     def _load(self) -> Any:
-        jvm: Any = self._spark._jvm
-        return jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(self._spark._jsparkSession, self.name)
+        util = java_class(self._spark, "org.apache.iceberg.spark.Spark3Util")
+        return util.loadIcebergTable(self._spark._jsparkSession, self.name)
 
     def _among(self, rows: DataFrame, paths: Sequence[str]) -> DataFrame:
         source: Column = F.col("_source_file")
         if len(paths) <= _IN_LIST_LIMIT:
             return rows.where(source.isin(*paths))
-        wanted = self._spark.createDataFrame([(path,) for path in paths], "_source_file string")
+        wanted = few_rows(self._spark, [("_source_file", "string")], [(path,) for path in paths])
         within = rows.where((source >= min(paths)) & (source <= max(paths)))
         return within.join(F.broadcast(wanted), "_source_file", "left_semi")
 
@@ -293,14 +296,14 @@ def check_platform(spark: SparkSession) -> None:
     Raises:
         PlatformUnsupported: it has not.
     """
-    jvm: Any = spark._jvm
+    loader = java_class(spark, "java.lang.Thread").currentThread().getContextClassLoader()
     try:
-        update = jvm.java.lang.Class.forName("org.apache.iceberg.SnapshotUpdate", True, _loader(jvm))
+        update = java_class(spark, "java.lang.Class").forName("org.apache.iceberg.SnapshotUpdate", True, loader)
     except Py4JJavaError as error:
         problem = "it is not on this platform's classpath; use an emr-spark-8 release, which has it there"
         raise PlatformUnsupported("Iceberg", problem) from error
     if "validateWith" not in {method.getName() for method in update.getMethods()}:
-        version = jvm.org.apache.iceberg.IcebergBuild.version()
+        version = java_class(spark, "org.apache.iceberg.IcebergBuild").version()
         raise PlatformUnsupported(
             "Iceberg",
             f"this platform's version ({version}) has no SnapshotUpdate.validateWith, on which exactly once rests; "
@@ -317,10 +320,6 @@ def _each(iterable: Any) -> Iterator[Any]:
 
 def _snapshot(snapshot: Any) -> Snapshot:
     return Snapshot(snapshot.snapshotId(), datetime.fromtimestamp(snapshot.timestampMillis() / 1000, UTC))
-
-
-def _loader(jvm: Any) -> Any:
-    return jvm.java.lang.Thread.currentThread().getContextClassLoader()
 
 
 def _key(path: str, etag: str, batch_id: str, attempt: str) -> str:

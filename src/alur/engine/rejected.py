@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from alur.clock import to_iso
 from alur.contracts.contract import Contract
 from alur.engine.iceberg import BRONZE_KEYS, REJECTS_KEYS, IcebergTable
+from alur.ingestion.jvm import few_rows
 from alur.ledger.model import SCHEMA_VERSION
 
 SHOWN_CHARACTERS = 1000
@@ -152,8 +153,11 @@ def _filled(spark: SparkSession, rejects: DataFrame, newest: list[Any], limit: i
         left -= group["count"]
     if not wanted:
         return ()
-    numbered = [(number, *(group[name] for name in REJECTS_KEYS)) for number, group in enumerate(wanted)]
-    places = spark.createDataFrame(numbered, ", ".join(["__place int", *(f"{name} string" for name in REJECTS_KEYS)]))
+    places = few_rows(
+        spark,
+        [("__place", "int"), *((name, "string") for name in REJECTS_KEYS)],
+        [(number, *(group[name] for name in REJECTS_KEYS)) for number, group in enumerate(wanted)],
+    )
     told = (
         rejects.join(F.broadcast(places), list(REJECTS_KEYS))
         .select(

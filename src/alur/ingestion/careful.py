@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
+from math import ceil
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -49,6 +50,9 @@ REJECT_COLUMNS: tuple[tuple[str, str, str], ...] = (
 
 _ROW, _FIRST, _OTHER, _ERROR = 0, 1, 2, 3
 _TASKS_PER_CORE = 4
+# A task costs a tenth of a second whatever it does, for Spark has its worker read the directories of two archives anew.
+_FILES_PER_TASK = 8
+_BYTES_PER_TASK = 1024 * 1024
 _SHOWN_CHARACTERS = 200
 _FOUND = (
     "__kind int, __path string, __etag string, __rescued string, "
@@ -105,7 +109,7 @@ class CarefulRows:
             spark, storage, how.contract, sources, lake_bucket=how.lake_bucket, batch_id=batch_id
         )
         versions = [source.version for source in sources if source.version.path not in self._failed]
-        slices = max(1, min(len(versions), _TASKS_PER_CORE * context.defaultParallelism))
+        slices = _tasks([version.size_bytes for version in versions], context.defaultParallelism)
         # The largest first, dealt out in turn, so that no worker is left with all of them.
         ordered = sorted(versions, key=lambda version: -version.size_bytes)
         dealt = [(version, unpacked.get(version.path)) for start in range(slices) for version in ordered[start::slices]]
@@ -192,6 +196,12 @@ class CarefulRows:
         chosen = self._found.where(F.col("__kind").isin(*kinds))
         left_out = set(self._paths) - set(paths)
         return chosen.where(~F.col("__path").isin(*left_out)) if left_out else chosen
+
+
+def _tasks(sizes_bytes: Sequence[int], cores: int) -> int:
+    """Return in how many tasks files of these sizes are read."""
+    worth = max(len(sizes_bytes) / _FILES_PER_TASK, sum(sizes_bytes) / _BYTES_PER_TASK)
+    return max(1, min(len(sizes_bytes), _TASKS_PER_CORE * cores, ceil(worth)))
 
 
 def _held(number: int) -> str:

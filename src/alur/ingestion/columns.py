@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from alur.contracts.contract import Contract
+from alur.ingestion.jvm import few_rows
 
 OWN_COLUMNS: tuple[tuple[str, str], ...] = (
     ("_ingested_at", "timestamp"),
@@ -37,7 +38,7 @@ def empty_rows(spark: SparkSession, contract: Contract, *, batch_id: str, load_i
         load_id: the load.
     """
     columns = [(field.name, field.spark_type) for field in contract.fields] + list(OWN_COLUMNS)
-    nothing = spark.createDataFrame([], ", ".join(f"`{name}` {spark_type}" for name, spark_type in columns))
+    nothing = few_rows(spark, columns, [])
     return nothing.select(
         *[F.col(field.name) for field in contract.fields],
         *[marked(F.lit(batch_id) if name == "_batch_id" else F.col(name), name, load_id) for name, _ in OWN_COLUMNS],

@@ -29,6 +29,7 @@ from alur.delimited.cells import null_texts
 from alur.errors import ReadNotExact
 from alur.ingestion.columns import OWN_COLUMNS
 from alur.ingestion.headings import Heading
+from alur.ingestion.jvm import few_rows
 from alur.ingestion.naming import Source, paths_to_read
 from alur.ingestion.spellings import ABSENT, BETWEEN, ZONED, is_spelled, joined_pattern
 
@@ -105,9 +106,10 @@ def read_plainly(
     }
     raw = spark.read.schema(text).options(**{**_LINES, **header}).csv(paths_to_read(sources, whole_folders))
     check_each_once(_planned_files(raw))
-    files = spark.createDataFrame(
+    files = few_rows(
+        spark,
+        [("uri", "string"), ("_source_file", "string"), ("_source_etag", "string")],
         [(source.uri, source.version.path, source.version.etag) for source in sources],
-        "uri string, _source_file string, _source_etag string",
     )
     line = F.col(f"`{name.replace('`', '``')}`")
     # `file_path` is percent-encoded; url_decode would also make a blank of a plus.

@@ -17,6 +17,7 @@ from alur.contracts.contract import Contract
 from alur.delimited.compression import is_zstd
 from alur.errors import FileError, FileVanished, UnreadableFile
 from alur.ingestion.failures import first_line
+from alur.ingestion.jvm import java_class
 from alur.ingestion.naming import Source
 from alur.ledger.model import FileVersion
 from alur.ledger.paths import split_path
@@ -84,10 +85,10 @@ def as_text(contract: Contract) -> Contract:
 
 
 def _unpack(spark: SparkSession, uri: str, to: str, most_bytes: int) -> int:
-    jvm: Any = spark._jvm
     settings: Any = spark.sparkContext._jsc.hadoopConfiguration()
-    source, target = jvm.org.apache.hadoop.fs.Path(uri), jvm.org.apache.hadoop.fs.Path(to)
-    packed = jvm.com.github.luben.zstd.ZstdInputStream(source.getFileSystem(settings).open(source))
+    path = java_class(spark, "org.apache.hadoop.fs.Path")
+    source, target = path(uri), path(to)
+    packed = java_class(spark, "com.github.luben.zstd.ZstdInputStream")(source.getFileSystem(settings).open(source))
     files = target.getFileSystem(settings)
-    jvm.org.apache.hadoop.io.IOUtils.copyBytes(packed, files.create(target), most_bytes, True)
+    java_class(spark, "org.apache.hadoop.io.IOUtils").copyBytes(packed, files.create(target), most_bytes, True)
     return int(files.getFileStatus(target).getLen())

@@ -61,6 +61,11 @@ class Paths:
         return self.root / ".alur" / "jars"
 
     @property
+    def class_archive(self) -> Path:
+        """Spark's loaded classes, for its JVM to start from."""
+        return self.root / ".alur" / "spark.jsa"
+
+    @property
     def local(self) -> Path:
         """What a running stack writes."""
         return self.root / ".alur" / "local"

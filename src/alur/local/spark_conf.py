@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from alur.dispatch.sizing import Capacity, size, spark_configuration
+from alur.local.class_archive import find_class_archive
 from alur.local.emr.configuration import plan_submission
 from alur.local.emr.driver import LOG_SETTINGS
 from alur.local.environment import Endpoints
@@ -53,7 +54,7 @@ def write_spark_conf(
         warehouse_uri=f"s3://{outputs['LakeBucket']}/warehouse",
     )
     jars = [str(jar) for jar in jar_paths(paths, "spark")]
-    plan = plan_submission(asked, endpoints.aws, jars, _CORES, str(log_settings))
+    plan = plan_submission(asked, endpoints.aws, jars, _CORES, str(log_settings), find_class_archive(paths))
     settings = {
         **plan.settings,
         "spark.master": f"local[{_CORES}]",

@@ -13,6 +13,7 @@ from pathlib import Path
 from alur.aws.clients import client
 from alur.clock import to_iso, utc_now
 from alur.local.children import Children, end_orphans
+from alur.local.class_archive import find_class_archive
 from alur.local.cloudformation import publish_stack
 from alur.local.dynamodb_server import dynamodb_server
 from alur.local.emr.api import EmrServerlessApi
@@ -144,6 +145,7 @@ def running_stack(
             jar_paths(paths, "spark"),
             user_environment,
             lambda application_id: api.log_uri(application_id),
+            find_class_archive(paths),
         )
         runs = Runs(driver, announce, options.slots, utc_now, lambda: uuid.uuid4().hex[:16], run_arn)
         ending.callback(runs.close)

@@ -10,10 +10,19 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 DRIVER_MEMORY_LIMIT_MB = 2048
 """What a driver gets at most here, whatever the request says: executors run inside of it."""
+
+# A run here lasts a minute, most of which the optimising compiler would take for itself.
+COMPILER = "-XX:TieredStopAtLevel=1"
+"""The JVM's option for how it compiles."""
+
+# It would say on the job's stdout that an archive is of another Java, or of other jars: then it does without.
+CLASS_ARCHIVE_LOGS = "-Xlog:cds*=off,class+path*=off"
+"""The JVM's option that keeps it quiet about an archive of classes."""
 
 # Options of spark-submit that are settings under another name (`spark-submit --help`).
 _OPTIONS = {
@@ -134,7 +143,12 @@ def megabytes(size: str) -> int:
 
 
 def plan_submission(
-    settings: Mapping[str, str], endpoint: str, jars: Sequence[str], cores: int, log_settings: str
+    settings: Mapping[str, str],
+    endpoint: str,
+    jars: Sequence[str],
+    cores: int,
+    log_settings: str,
+    class_archive: Path | None = None,
 ) -> Submission:
     """Turn the settings of a request into those of Spark on this machine.
 
@@ -144,6 +158,7 @@ def plan_submission(
         jars: paths of the jars that EMR's image would hold.
         cores: how many this machine has.
         log_settings: path of the log4j2 configuration.
+        class_archive: the JVM's loaded classes, if they are kept.
 
     Raises:
         RefusedConfiguration: a value means nothing.
@@ -173,8 +188,8 @@ def plan_submission(
         "spark.driver.extraJavaOptions": " ".join(
             [
                 f"-Dlog4j2.configurationFile={log_settings}",
-                # A run here lasts a minute, most of which the optimising compiler would take for itself.
-                "-XX:TieredStopAtLevel=1",
+                COMPILER,
+                *([] if class_archive is None else [f"-XX:SharedArchiveFile={class_archive} {CLASS_ARCHIVE_LOGS}"]),
                 passed.get("spark.driver.extraJavaOptions", ""),
             ]
         ).strip(),

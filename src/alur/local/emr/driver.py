@@ -74,6 +74,7 @@ class SparkDriver:
         jars: paths of the jars that EMR's image would hold.
         environment: the environment to derive the driver's from.
         log_uri: the application's log URI, for requests that name none; given an application id.
+        class_archive: the JVM's loaded classes, if they are kept.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class SparkDriver:
         jars: list[Path],
         environment: Mapping[str, str],
         log_uri: Callable[[str], str | None],
+        class_archive: Path | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._s3 = s3
@@ -93,6 +95,7 @@ class SparkDriver:
         self._jars = jars
         self._environment = dict(environment)
         self._log_uri = log_uri
+        self._class_archive = class_archive
 
     def __call__(self, run: Run, started: Callable[[], None], cancelled: threading.Event) -> Outcome:
         """Run a job to its end; see `alur.local.emr.runs.Drive`."""
@@ -116,7 +119,12 @@ class SparkDriver:
         log_settings = directory / "log4j2.properties"
         log_settings.write_text(LOG_SETTINGS)
         plan = plan_submission(
-            settings, self._endpoints.aws, [str(jar) for jar in self._jars], os.cpu_count() or 1, str(log_settings)
+            settings,
+            self._endpoints.aws,
+            [str(jar) for jar in self._jars],
+            os.cpu_count() or 1,
+            str(log_settings),
+            self._class_archive,
         )
         script = self._fetch(request.entry_point, directory)
         for archive in plan.archives:
