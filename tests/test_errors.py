@@ -8,7 +8,7 @@ import re
 import pytest
 
 from alur import errors
-from alur.errors import AlurError, Excused, Outside, Permanent, Transient
+from alur.errors import AlurError, Excused, Outside, Permanent, Transient, visible
 
 _LINE = re.compile(r"^    (?P<bars>[│├└─ ]*)(?P<name>[A-Z]\w+)(?P<rest>.*)$")
 _INDENT_CHARACTERS = 4
@@ -98,3 +98,16 @@ def test_branches_leave_the_decision_to_their_leaves() -> None:
     for name, kind in classes().items():
         if kind.__subclasses__():
             assert not issubclass(kind, (Transient, Permanent)), name
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("größe 1", "größe 1"),
+        ("\ufefforder_id", "\\ufefforder_id"),
+        ("1\u00a0000", "1\\u00a0000"),
+        ("a\nb\x00", "a\\nb\\u0000"),
+    ],
+)
+def test_what_cannot_be_seen_is_escaped(text, shown):
+    assert visible(text) == shown

@@ -58,6 +58,7 @@ carries the facts as attributes, and its message is made of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -309,11 +310,22 @@ def _restored(kind: type[FileError], arguments: tuple[Any, ...], facts: dict[str
 _MOST_NAMES = 30
 
 
+def visible(text: str) -> str:
+    """Return a text of a file as a message shows it: what cannot be seen, as a no-break space, is escaped.
+
+    Args:
+        text: any.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
+
+
 def _listed(names: Sequence[str], separator: str = ", ") -> str:
     """Return names in a line, the first of many only."""
     rest = len(names) - _MOST_NAMES
     # A name can be as long as a record: a file that is no CSV has such.
-    shown = separator.join(name if len(name) <= 100 else f"{name[:100]}…" for name in names[:_MOST_NAMES])
+    shown = separator.join(visible(name if len(name) <= 100 else f"{name[:100]}…") for name in names[:_MOST_NAMES])
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 

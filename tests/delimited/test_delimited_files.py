@@ -151,7 +151,7 @@ class TestEncodings:
     @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
     @pytest.mark.parametrize("size", [1, 2, 7, 1000])
     def test_a_byte_that_is_not_of_the_encoding_is_told_with_its_line_and_place_and_the_remedy(self, end, size):
-        data = end.join([b"id,amount,note", b"7,1,\xc3\xbc", b"8,2,caf\xe9 x", b""])
+        data = end.join([b"id,amount,note", b"7,1,ue", b"8,2,caf\xe9 x", b""])
         chunks = [data[start : start + size] for start in range(0, len(data), size)]
         with pytest.raises(UnreadableFile) as caught:
             read(chunks, of())
@@ -170,6 +170,27 @@ class TestEncodings:
     def test_a_file_that_ends_inside_a_character_is_unreadable(self, data, encoding):
         with pytest.raises(UnreadableFile, match="line 3, byte"):
             read(data, of(encoding=encoding or "utf-16"))
+
+    @pytest.mark.parametrize(("note", "is_utf_8"), [("ü", True), ("ue", False)])
+    def test_a_file_that_ends_inside_a_character_is_to_be_uploaded_whole(self, note, is_utf_8):
+        with pytest.raises(UnreadableFile, match=r"if the file is cut here, .* upload it whole; else") as caught:
+            read(f"id,amount,note\n7,1,{note}\n8,2,".encode() + b"\xc3", of())
+        assert ("Meta.encoding" in caught.value.problem) is not is_utf_8
+
+    @pytest.mark.parametrize("size", [1, 2, 7, 1000])
+    def test_where_letters_have_been_utf_8_no_other_encoding_is_advised(self, size):
+        data = "id,amount,note\n7,1,ü\n8,2,caf".encode() + b"\xe9 x\n"
+        with pytest.raises(UnreadableFile, match="the letters before it are UTF-8: write this one so too"):
+            read([data[start : start + size] for start in range(0, len(data), size)], of())
+
+    @pytest.mark.parametrize("data", [b"\xed\xa0\xbd\xed\xb8\x80", b"x\xed\xb8\x80", b"a\xc0\x80"])
+    def test_an_utf_8_of_somebodys_own_is_told(self, data):
+        with pytest.raises(UnreadableFile, match=r"Java's modified UTF-8\): convert the file"):
+            read(b"id,amount,note\n7,1," + data + b"\n", of())
+
+    def test_letters_of_another_encoding_are_not_taken_for_it(self):
+        with pytest.raises(UnreadableFile, match="where it is í"):
+            read("id,amount,note\n7,1,aquí»\n".encode("windows-1252"), of())
 
     def test_utf_32_is_told(self):
         with pytest.raises(UnreadableFile, match="UTF-32"):

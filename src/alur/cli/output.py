@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from alur.errors import AlurError, DeploymentUnknown, LedgerError, QueueError, StorageError, SubmitError
 
 EXIT_FAILED = 1
 EXIT_NOT_DEPLOYED = 3
 EXIT_INTERRUPTED = 130
+
+_BORDER_PER_COLUMN = 3
+_MOST_UNBROKEN = 16
 
 _NOT_THERE = frozenset(
     {"AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket", "QueueDoesNotExist", "ResourceNotFoundException"}
@@ -59,14 +63,43 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], out: Console) -> None:
-    """Print rows; columns whose values are all numbers stand to the right."""
-    table = Table(title=title, title_justify="left")
+    """Print rows as a table; where it would break words, a value a line.
+
+    Args:
+        title: above it.
+        columns: the headings.
+        rows: the values; columns whose values are all numbers stand to the right.
+        out: where to.
+    """
+    texts = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    if _table_width(columns, texts) > out.width:
+        out.print(Text(title, style="italic"))
+        for first, *rest in texts:
+            out.print(Text(first), soft_wrap=True)
+            for name, text in zip(columns[1:], rest, strict=True):
+                out.print(Text(f"  {name}: {text}"), soft_wrap=True)
+        return
+    table = Table(title=Text(title), title_justify="left")
     for number, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[number], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", min_width=_longest_word([name]))
+    for row in texts:
+        # As a text, for in a string rich takes what stands in brackets for its markup: a key may hold such.
+        table.add_row(*map(Text, row))
     out.print(table)
+
+
+def _table_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Return how wide a table must be so that no heading breaks, and of the cells long ones only."""
+    widths = [
+        max(_longest_word([name]), min(_longest_word([row[number] for row in rows]), _MOST_UNBROKEN))
+        for number, name in enumerate(columns)
+    ]
+    return sum(widths) + _BORDER_PER_COLUMN * len(columns) + 1
+
+
+def _longest_word(texts: Iterable[str]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=0)
 
 
 def stop(message: str, code: int) -> NoReturn:

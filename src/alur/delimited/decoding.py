@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from alur.delimited.compression import with_head
@@ -14,6 +15,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FEWEST_BYTES_TO_JUDGE = 8
+_SURROGATE_OR_NUL = re.compile(rb"\xED[\xA0-\xBF](?:[\x80-\xBF]|\Z)|\xC0\x80")
 
 
 class Undecodable(Exception):
@@ -80,6 +82,7 @@ class Text:
         """
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")
         consumed = 0
+        is_ascii = True
         skipped = self._mark_bytes
         for whole in self._pieces:
             piece = whole[skipped:] if skipped else whole
@@ -88,8 +91,9 @@ class Text:
             try:
                 text = decoder.decode(piece)
             except UnicodeDecodeError as error:
-                raise self._undecodable(error, consumed + len(piece)) from None
+                raise self._undecodable(error, consumed + len(piece), is_ascii) from None
             consumed += len(piece)
+            is_ascii = is_ascii and text.isascii()
             if text:
                 yield text
         if self._cut:
@@ -97,19 +101,27 @@ class Text:
         try:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            raise self._undecodable(error, consumed) from None
+            raise self._undecodable(error, consumed, is_ascii, is_end=True) from None
 
-    def _undecodable(self, error: UnicodeDecodeError, end: int) -> Undecodable:
+    def _undecodable(self, error: UnicodeDecodeError, end: int, is_ascii: bool, *, is_end: bool = False) -> Undecodable:
         # The decoder puts the bytes that it has kept from the piece before in front.
         data = error.object
         offset = end - len(data) + error.start
         before = data[: error.start].decode(self.encoding)
         found = f"0x{data[error.start]:02X} is not {self.encoding} ({error.reason})"
-        return Undecodable(before, offset, f"{found}; {self._remedy(data, error.start)}")
+        remedy = self._remedy(data, error.start, is_ascii and before.isascii())
+        if is_end:
+            remedy = f"if the file is cut here, inside a character, upload it whole; else {remedy}"
+        return Undecodable(before, offset, f"{found}; {remedy}")
 
-    def _remedy(self, data: bytes, position: int) -> str:
+    def _remedy(self, data: bytes, position: int, is_ascii: bool) -> str:
         if self.encoding != "utf-8":
             return "write the right Meta.encoding, or convert the file to UTF-8"
+        if _SURROGATE_OR_NUL.match(data, position):
+            return "what wrote it encodes UTF-8 in a way of its own (CESU-8, Java's modified UTF-8): convert the file"
+        if not is_ascii:
+            # Another encoding would read this letter, and spoil all that have been read.
+            return "the letters before it are UTF-8: write this one so too"
         for encoding in ("windows-1252", "latin-1"):
             try:
                 data.decode(encoding)

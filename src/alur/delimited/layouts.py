@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alur.contracts.contract import Contract
 from alur.delimited.records import BLANKS
-from alur.errors import HeaderMismatch
+from alur.errors import HeaderMismatch, visible
 
 _OTHER_DELIMITERS = (";", "\t", "|", ",")
 _MOST_SUGGESTIONS = 30
@@ -109,5 +109,5 @@ def _suggestions(
     for name in unplaced:
         (nearest, *_) = get_close_matches(name[:255].lower(), wanted, n=1, cutoff=0.7) or [""]
         if nearest:
-            sentences.append(f"{name[:255]}: did you mean {wanted[nearest]}?")
+            sentences.append(f"{visible(name[:255])}: did you mean {wanted[nearest]}?")
     return tuple(sentences[:_MOST_SUGGESTIONS])

@@ -14,6 +14,7 @@ from alur.delimited.layouts import Layout
 from alur.delimited.lines import without_line_end
 from alur.delimited.problems import BadCell
 from alur.delimited.records import MAX_CELLS, TOO_MANY_CELLS, Record, quoted_cells
+from alur.errors import visible
 
 SHOWN_CHARACTERS = 100
 """How much of a cell a reason shows."""
@@ -71,7 +72,7 @@ def quoted(cell: str) -> str:
         cell: its text.
     """
     shown = cell if len(cell) <= SHOWN_CHARACTERS else f"{cell[:SHOWN_CHARACTERS]}…"
-    return json.dumps(shown, ensure_ascii=False)
+    return visible(json.dumps(shown, ensure_ascii=False))
 
 
 class _RowMaker:
