@@ -121,7 +121,7 @@ def main() -> int:
             ending.enter_context(moto_server()),
             ending.enter_context(dynamodb_server(paths, children, scratch / "dynamodb.log", dict(os.environ))),
         )
-        spark = start_session(endpoints, paths, scratch, optimised=True)
+        spark = start_session(endpoints, paths, scratch)
         ending.callback(stop_session)
         (contract,) = (c for c in load_contracts(variables={"LandingBucket": LANDING}) if c.ingestion_key == "flights")
         bench = Workbench(spark, make_servers(endpoints), contract)

@@ -20,14 +20,13 @@ LAKE = "spark-suite-lake"
 """The bucket of the catalog's warehouse, of records and of copies."""
 
 
-def start_session(endpoints: Endpoints, paths: Paths, directory: Path, *, optimised: bool = False) -> SparkSession:
+def start_session(endpoints: Endpoints, paths: Paths, directory: Path) -> SparkSession:
     """Return the session, started by the first who asks.
 
     Args:
         endpoints: the servers; the JVM finds them by its environment, as a job does.
         paths: where the jars are.
         directory: for what Spark writes on this machine.
-        optimised: the JVM compiles as it does on EMR, which takes a while to pay.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
@@ -43,9 +42,9 @@ def start_session(endpoints: Endpoints, paths: Paths, directory: Path, *, optimi
     for name, value in plan.settings.items():
         builder = builder.config(name, value)
     builder = builder.config("spark.master", "local[2]").config("spark.driver.memory", "2g")
-    if optimised:
-        options = plan.settings["spark.driver.extraJavaOptions"].replace(COMPILER, "")
-        builder = builder.config("spark.driver.extraJavaOptions", options)
+    # It lives as long as all suites do: the optimising compiler pays, as on EMR.
+    options = plan.settings["spark.driver.extraJavaOptions"].replace(COMPILER, "")
+    builder = builder.config("spark.driver.extraJavaOptions", options)
     builder = builder.config("spark.local.dir", str(directory / "tmp"))
     builder = builder.config("spark.sql.warehouse.dir", str(directory / "warehouse"))
     builder = builder.config("spark.ui.showConsoleProgress", "false")
