@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from alur.local.emr.configuration import (
+    CLASS_ARCHIVE_LOGS,
     Archive,
     RefusedConfiguration,
     megabytes,
@@ -67,6 +70,12 @@ def test_workers_become_threads_and_the_drivers_memory_is_capped():
 def test_every_iceberg_catalog_of_the_request_addresses_buckets_by_path():
     assert plan(ASKED).settings["spark.sql.catalog.alur.s3.path-style-access"] == "true"
     assert "spark.sql.catalog.other.s3.path-style-access" not in plan(ASKED).settings
+
+
+def test_the_jvm_starts_from_its_loaded_classes_where_they_are_kept_and_says_nothing_of_them():
+    made = plan_submission(ASKED, "http://127.0.0.1:1", [], 8, "/log4j2.properties", Path("/x/spark.jsa"))
+    assert f"-XX:SharedArchiveFile=/x/spark.jsa {CLASS_ARCHIVE_LOGS}" in made.settings["spark.driver.extraJavaOptions"]
+    assert "SharedArchiveFile" not in plan(ASKED).settings["spark.driver.extraJavaOptions"]
 
 
 def test_spark_defaults_come_from_the_overrides():

@@ -109,7 +109,7 @@ class CarefulRows:
             spark, storage, how.contract, sources, lake_bucket=how.lake_bucket, batch_id=batch_id
         )
         versions = [source.version for source in sources if source.version.path not in self._failed]
-        slices = _tasks([version.size_bytes for version in versions], context.defaultParallelism)
+        slices = tasks_worth([version.size_bytes for version in versions], context.defaultParallelism)
         # The largest first, dealt out in turn, so that no worker is left with all of them.
         ordered = sorted(versions, key=lambda version: -version.size_bytes)
         dealt = [(version, unpacked.get(version.path)) for start in range(slices) for version in ordered[start::slices]]
@@ -198,8 +198,13 @@ class CarefulRows:
         return chosen.where(~F.col("__path").isin(*left_out)) if left_out else chosen
 
 
-def _tasks(sizes_bytes: Sequence[int], cores: int) -> int:
-    """Return in how many tasks files of these sizes are read."""
+def tasks_worth(sizes_bytes: Sequence[int], cores: int) -> int:
+    """Return in how many tasks it is worth reading files of these sizes: small ones share one.
+
+    Args:
+        sizes_bytes: of each file.
+        cores: how many tasks run at once.
+    """
     worth = max(len(sizes_bytes) / _FILES_PER_TASK, sum(sizes_bytes) / _BYTES_PER_TASK)
     return max(1, min(len(sizes_bytes), _TASKS_PER_CORE * cores, ceil(worth)))
 

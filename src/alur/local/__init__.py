@@ -5,6 +5,7 @@ handlers. Everything reaches it by the standard `AWS_ENDPOINT_URL…` variables:
 it is local.
 
     paths, java, jars, children       what is on the machine
+    class_archive                     what Spark starts from
     moto_server, dynamodb_server      servers
     emr/                              EMR Serverless whose runs are real
     template, intrinsics, resources   from template.yaml to resources
