@@ -110,7 +110,8 @@ test: setup awscli $(STAMPS)/classes build ## The gate: lint, types, imports, te
 	@echo "test: mypy"; $(BIN)/mypy --no-error-summary
 	@echo "test: import contracts"; log=$$(mktemp); $(BIN)/lint-imports >$$log || { cat $$log; rm -f $$log; exit 1; }; rm -f $$log
 	@echo "test: sam validate"; log=$$(mktemp); AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint >$$log 2>&1 || { cat $$log; rm -f $$log; exit 1; }; rm -f $$log
-	@echo "test: pytest, in two processes"; $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@echo "test: the guide, in one process: its last test sees that the others left nothing of it out"; $(BIN)/pytest tests/acceptance
+	@echo "test: everything else, in two processes"; $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/acceptance
 
 # ------------------------------------------------------------------------------------------------- locks
 

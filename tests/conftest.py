@@ -20,7 +20,12 @@ from alur.local.paths import Paths, find_paths
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make SIGTERM end the session as Ctrl-C does, so that a run that is cut short leaves no server behind."""
-    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    # Not pytest.exit: inside a call to the JVM py4j would take its exception for a lost connection, and go on.
+    raise KeyboardInterrupt("terminated")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
