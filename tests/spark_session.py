@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from alur.dispatch.sizing import Capacity, size, spark_configuration
 from alur.local.class_archive import find_class_archive
 from alur.local.emr.configuration import COMPILER, plan_submission
-from alur.local.emr.driver import LOG_SETTINGS
+from alur.local.emr.driver import QUIET_LOG_SETTINGS
 from alur.local.environment import Endpoints, isolated_environment
 from alur.local.jars import jar_paths
 from alur.local.paths import Paths
@@ -32,7 +32,7 @@ def start_session(endpoints: Endpoints, paths: Paths, directory: Path) -> SparkS
     if active is not None:
         return active
     log_settings = directory / "log4j2.properties"
-    log_settings.write_text(LOG_SETTINGS.replace("rootLogger.level = warn", "rootLogger.level = error"))
+    log_settings.write_text(QUIET_LOG_SETTINGS)
     configuration = spark_configuration(
         size(1_000, 1, Capacity(8, 32)), archive_uri="s3://none/none.tar.gz", warehouse_uri=f"s3://{LAKE}/warehouse"
     )

@@ -15,6 +15,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FEWEST_BYTES_TO_JUDGE = 8
+# A piece may end before a surrogate's third byte.
 _SURROGATE_OR_NUL = re.compile(rb"\xED[\xA0-\xBF](?:[\x80-\xBF]|\Z)|\xC0\x80")
 
 

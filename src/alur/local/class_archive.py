@@ -14,11 +14,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from alur.local.emr.configuration import CLASS_ARCHIVE_LOGS, COMPILER
-from alur.local.emr.driver import LOG_SETTINGS
+from alur.local.emr.configuration import CLASS_ARCHIVE_LOGS, plan_submission
+from alur.local.emr.driver import QUIET_LOG_SETTINGS
 from alur.local.jars import jar_paths
 from alur.local.java import find_java
 from alur.local.paths import Paths, find_paths
+
+_CORES = 2
+_NO_S3 = "http://127.0.0.1:1"
 
 
 def find_class_archive(paths: Paths) -> Path | None:
@@ -41,25 +44,22 @@ def make_class_archive(paths: Paths, say: Callable[[str], None]) -> None:
         LocalStackError: there is no Java that will do, or there are no jars.
     """
     find_java()
-    jars = ",".join(str(jar) for jar in jar_paths(paths, "spark"))
+    jars = [str(jar) for jar in jar_paths(paths, "spark")]
     say("classes: Spark runs once, so that each later run starts in half the time (about 40 s)")
     directory = Path(tempfile.mkdtemp(prefix="alur-classes-"))
     try:
         log_settings = directory / "log4j2.properties"
-        log_settings.write_text(LOG_SETTINGS.replace("rootLogger.level = warn", "rootLogger.level = error"))
+        log_settings.write_text(QUIET_LOG_SETTINGS)
         made = directory / "spark.jsa"
-        java_options = f"-Dlog4j2.configurationFile={log_settings} {COMPILER} {CLASS_ARCHIVE_LOGS}"
-        settings = {
-            "spark.master": "local[2]",
-            "spark.driver.memory": "2g",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
-            "spark.jars": jars,
-            "spark.local.dir": str(directory / "tmp"),
+        asked = {
             "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-            "spark.driver.extraJavaOptions": f"{java_options} -XX:ArchiveClassesAtExit={made}",
+            "spark.driver.extraJavaOptions": f"-XX:ArchiveClassesAtExit={made} {CLASS_ARCHIVE_LOGS}",
+        }
+        plan = plan_submission(asked, _NO_S3, jars, _CORES, str(log_settings))
+        settings = {
+            **plan.settings,
+            "spark.ui.showConsoleProgress": "false",
+            "spark.local.dir": str(directory / "tmp"),
         }
         arguments = " ".join(f"--conf '{name}={value}'" for name, value in settings.items())
         environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}

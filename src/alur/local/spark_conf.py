@@ -11,17 +11,16 @@ from pathlib import Path
 from alur.dispatch.sizing import Capacity, size, spark_configuration
 from alur.local.class_archive import find_class_archive
 from alur.local.emr.configuration import plan_submission
-from alur.local.emr.driver import LOG_SETTINGS
+from alur.local.emr.driver import QUIET_LOG_SETTINGS
 from alur.local.environment import Endpoints
 from alur.local.jars import jar_paths
 from alur.local.paths import Paths
 
 _CORES = 2
 
-# Whoever runs a script looks at what it prints: errors only. Spark announces every interactive session's level, unless
-# it is the root's already.
+# Spark announces every interactive session's level, unless it is the root's already.
 _LOG_SETTINGS = (
-    LOG_SETTINGS.replace("rootLogger.level = warn", "rootLogger.level = error")
+    QUIET_LOG_SETTINGS
     + """\
 logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
 logger.gateway.level = error

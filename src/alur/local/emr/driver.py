@@ -62,6 +62,9 @@ logger.metrics.name = org.apache.hadoop.metrics2
 logger.metrics.level = error
 """
 
+QUIET_LOG_SETTINGS = LOG_SETTINGS.replace("rootLogger.level = warn", "rootLogger.level = error")
+"""The same for who looks at what is printed: errors only."""
+
 
 class SparkDriver:
     """Drives runs by `spark-submit`; one instance serves every slot.
